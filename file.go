@@ -1,0 +1,28 @@
+package understudy
+
+// Purpose says what a file was uploaded or generated for.
+type Purpose string
+
+// Purposes of files. The first six can be asked for in an upload.
+const (
+	PurposeAssistants       Purpose = "assistants"
+	PurposeBatch            Purpose = "batch"
+	PurposeFineTune         Purpose = "fine-tune"
+	PurposeVision           Purpose = "vision"
+	PurposeUserData         Purpose = "user_data"
+	PurposeEvals            Purpose = "evals"
+	PurposeAssistantsOutput Purpose = "assistants_output"
+)
+
+// File describes an uploaded or generated file; its bytes are elsewhere.
+type File struct {
+	Object        string  `json:"object"` // always "file"
+	ID            string  `json:"id"`
+	Purpose       Purpose `json:"purpose"`
+	Filename      string  `json:"filename"`
+	Bytes         int64   `json:"bytes"`
+	CreatedAt     int64   `json:"created_at"`
+	ExpiresAt     *int64  `json:"expires_at"`
+	Status        string  `json:"status"` // always "processed": nothing is done to a file before it can be used
+	StatusDetails *string `json:"status_details"`
+}
