@@ -1,0 +1,298 @@
+package store
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"iter"
+	"sync"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// ErrGone says that a run no longer exists: its thread was deleted.
+var ErrGone = errors.New("the run no longer exists")
+
+// runLogs are the logs of the runs that somebody may be writing or following,
+// in memory. A log enters with the first event of a run (or of a run's next
+// round, after it waited for tool outputs) and leaves with the event that ends
+// the stream; the database has them all.
+type runLogs struct {
+	mu    sync.Mutex
+	byRun map[string]*runLog
+}
+
+// runLog is the tail of a run's events, from position base on. Committed
+// events and deltas that are not yet durable stand in the order in which they
+// will be stored.
+type runLog struct {
+	mu       sync.Mutex
+	base     int64
+	events   []understudy.Event
+	stored   int64              // positions below are in the database, or in the transaction under way
+	held     []understudy.Event // deltas that arrived while commits is not 0
+	commits  int                // transactions under way that write to this log
+	closed   error              // set when no event will follow
+	appended chan struct{}      // closed at the next change; nil if nobody waits
+}
+
+var errLogEnded = errors.New("the stream is over")
+
+func (ls *runLogs) get(runID string) *runLog {
+	ls.mu.Lock()
+	defer ls.mu.Unlock()
+	return ls.byRun[runID]
+}
+
+// drop closes the log of a run that was deleted.
+func (ls *runLogs) drop(runID string) { ls.close(runID, ErrGone) }
+
+func (ls *runLogs) close(runID string, why error) {
+	ls.mu.Lock()
+	l := ls.byRun[runID]
+	delete(ls.byRun, runID)
+	ls.mu.Unlock()
+	if l != nil {
+		l.mu.Lock()
+		l.closed = why
+		l.wake()
+		l.mu.Unlock()
+	}
+}
+
+func (ls *runLogs) closeAll() {
+	ls.mu.Lock()
+	ids := make([]string, 0, len(ls.byRun))
+	for id := range ls.byRun {
+		ids = append(ids, id)
+	}
+	ls.mu.Unlock()
+	for _, id := range ids {
+		ls.close(id, errClosed)
+	}
+}
+
+// wake tells those who wait that something changed. l.mu is held.
+func (l *runLog) wake() {
+	if l.appended != nil {
+		close(l.appended)
+		l.appended = nil
+	}
+}
+
+// Publish appends deltas to the log of a run that this process executes.
+// Readers see them at once; they become durable with the run's next commit.
+// They are dropped if the run's stream is over. It never blocks on readers or
+// on the disk.
+func (db *DB) Publish(runID string, events ...understudy.Event) {
+	l := db.logs.get(runID)
+	if l == nil {
+		return
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.commits > 0 {
+		l.held = append(l.held, events...)
+		return
+	}
+	l.events = append(l.events, events...)
+	l.wake()
+}
+
+// appendEvents writes events, and the run's deltas that are not yet durable, to
+// the log. Readers see the events once the transaction has committed.
+func (t *tx) appendEvents(ctx context.Context, db *DB, runID string, events []understudy.Event) error {
+	if len(events) == 0 {
+		return nil
+	}
+	l, err := t.openLog(ctx, db, runID)
+	if err != nil {
+		return err
+	}
+	l.mu.Lock()
+	first := l.stored
+	pending := l.events[min(int64(len(l.events)), first-l.base):]
+	batch := encodeBatch(pending, events)
+	size := int64(len(pending) + len(events))
+	l.stored += size
+	l.commits++
+	l.mu.Unlock()
+	ends := events[len(events)-1].Name.EndsStream()
+	t.effects = append(t.effects, effect{
+		committed: func() {
+			l.mu.Lock()
+			l.events = append(l.events, events...)
+			l.release()
+			l.mu.Unlock()
+			if ends {
+				db.logs.close(runID, errLogEnded)
+			}
+		},
+		rolledBack: func() {
+			l.mu.Lock()
+			l.stored -= size
+			l.release()
+			l.mu.Unlock()
+		},
+	})
+	_, err = t.exec(ctx, "INSERT INTO events (run_id, first, size, batch) VALUES ($1, $2, $3, $4)", runID, first, size, batch)
+	return err
+}
+
+// release ends one transaction's claim on the order of events. l.mu is held.
+func (l *runLog) release() {
+	if l.commits--; l.commits == 0 {
+		l.events = append(l.events, l.held...)
+		l.held = nil
+	}
+	l.wake()
+}
+
+// openLog returns the log of a run in memory, making it if this process has not
+// written to it yet.
+func (t *tx) openLog(ctx context.Context, db *DB, runID string) (*runLog, error) {
+	if l := db.logs.get(runID); l != nil {
+		return l, nil
+	}
+	var end int64
+	if err := one(ctx, t, "SELECT COALESCE(MAX(first + size), 0) FROM events WHERE run_id = $1", []any{runID}, &end); err != nil {
+		return nil, err
+	}
+	l := &runLog{base: end, stored: end}
+	db.logs.mu.Lock()
+	db.logs.byRun[runID] = l
+	db.logs.mu.Unlock()
+	t.effects = append(t.effects, effect{
+		committed: func() {},
+		rolledBack: func() {
+			db.logs.close(runID, ErrGone)
+		},
+	})
+	return l, nil
+}
+
+// Follow yields the events of a run after the first after ones, waiting for
+// those to come. It ends after an event that ends a stream
+// ([understudy.EventName.EndsStream]), or with an error: ctx's, [ErrGone], or
+// an internal one. A slow reader delays nobody.
+func (db *DB) Follow(ctx context.Context, runID string, after int64) iter.Seq2[understudy.Event, error] {
+	return func(yield func(understudy.Event, error) bool) {
+		for {
+			next, ended, err := db.follow(ctx, runID, after, yield)
+			if err != nil {
+				yield(understudy.Event{}, err)
+				return
+			}
+			if ended {
+				return
+			}
+			after = next
+		}
+	}
+}
+
+// follow yields what there is after position after: from the database what
+// memory does not have, then from memory, until nothing is left to wait for. It
+// returns the position it reached, and whether the reader is done.
+func (db *DB) follow(ctx context.Context, runID string, after int64, yield func(understudy.Event, error) bool) (int64, bool, error) {
+	l := db.logs.get(runID)
+	if l == nil || after < l.base {
+		stored, err := db.storedEvents(ctx, runID, after)
+		if err != nil {
+			return after, true, err
+		}
+		for _, e := range stored {
+			after++
+			if !yield(e, nil) || e.Name.EndsStream() {
+				return after, true, nil
+			}
+		}
+		switch {
+		case l == nil && len(stored) == 0 && db.logs.get(runID) == nil:
+			return after, true, ErrGone // nobody writes this run, and it has no more to tell
+		case l == nil || after < l.base:
+			return after, false, nil // it moved meanwhile: look again
+		}
+	}
+	for {
+		l.mu.Lock()
+		events := l.events[min(after-l.base, int64(len(l.events))):]
+		closed := l.closed
+		var wait chan struct{}
+		if len(events) == 0 && closed == nil {
+			if l.appended == nil {
+				l.appended = make(chan struct{})
+			}
+			wait = l.appended
+		}
+		l.mu.Unlock()
+		for _, e := range events {
+			after++
+			if !yield(e, nil) || e.Name.EndsStream() {
+				return after, true, nil
+			}
+		}
+		if len(events) > 0 {
+			continue
+		}
+		if closed != nil {
+			return after, true, closed
+		}
+		select {
+		case <-wait:
+		case <-ctx.Done():
+			return after, true, context.Cause(ctx)
+		}
+	}
+}
+
+// storedEvents reads the events of a run after position after.
+func (db *DB) storedEvents(ctx context.Context, runID string, after int64) ([]understudy.Event, error) {
+	rows, err := db.query(ctx, "SELECT first, batch FROM events WHERE run_id = $1 AND first + size > $2 ORDER BY first", runID, after)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []understudy.Event
+	for rows.Next() {
+		var first int64
+		var batch []byte
+		if err := rows.Scan(&first, &batch); err != nil {
+			return nil, err
+		}
+		events, err := decodeBatch(batch)
+		if err != nil {
+			return nil, fmt.Errorf("events of %s from %d: %w", runID, first, err)
+		}
+		all = append(all, events[max(0, after-first):]...)
+	}
+	return all, rows.Err()
+}
+
+// encodeBatch writes events as lines of name, tab, data: data is JSON on one
+// line.
+func encodeBatch(lists ...[]understudy.Event) []byte {
+	var b bytes.Buffer
+	for _, events := range lists {
+		for _, e := range events {
+			b.WriteString(string(e.Name))
+			b.WriteByte('\t')
+			b.Write(e.Data)
+			b.WriteByte('\n')
+		}
+	}
+	return b.Bytes()
+}
+
+func decodeBatch(batch []byte) ([]understudy.Event, error) {
+	var events []understudy.Event
+	for line := range bytes.Lines(batch) {
+		name, data, ok := bytes.Cut(bytes.TrimSuffix(line, []byte("\n")), []byte("\t"))
+		if !ok {
+			return nil, errors.New("malformed batch")
+		}
+		events = append(events, understudy.Event{Name: understudy.EventName(name), Data: data})
+	}
+	return events, nil
+}

@@ -1,0 +1,159 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// CreateFile stores the description of a file whose bytes are already kept.
+func (db *DB) CreateFile(ctx context.Context, f *understudy.File) error {
+	doc, err := encode(f)
+	if err != nil {
+		return err
+	}
+	var expires int64
+	if f.ExpiresAt != nil {
+		expires = *f.ExpiresAt
+	}
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "INSERT INTO files (id, purpose, expires_at, doc) VALUES ($1, $2, $3, $4)",
+			f.ID, string(f.Purpose), expires, doc)
+		return err
+	})
+}
+
+// File returns the file with the given id. A file whose time is over is not
+// found, whether or not it was removed already.
+func (db *DB) File(ctx context.Context, id string) (*understudy.File, error) {
+	f, err := document[understudy.File](ctx, db,
+		"SELECT doc FROM files WHERE id = $1 AND (expires_at = 0 OR expires_at > $2)", id, now().Unix())
+	if errors.Is(err, sql.ErrNoRows) {
+		return nil, understudy.FileNotFound(id)
+	}
+	return f, err
+}
+
+// DeleteFile deletes the description of a file and takes it off the lists of
+// the assistants and threads that had it. The caller deletes the bytes.
+func (db *DB) DeleteFile(ctx context.Context, id string) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		err := t.remove(ctx, "files", id)
+		if errors.Is(err, sql.ErrNoRows) {
+			return understudy.FileNotFound(id)
+		}
+		if err != nil {
+			return err
+		}
+		return t.dropUses(ctx, id)
+	})
+}
+
+// ListFiles returns a page of the files with the given purpose, or of all
+// files if purpose is empty.
+func (db *DB) ListFiles(ctx context.Context, purpose understudy.Purpose, p understudy.Page) ([]*understudy.File, bool, error) {
+	l := listing{table: "files", where: "(expires_at = 0 OR expires_at > $1)", args: []any{now().Unix()}}
+	if purpose != "" {
+		l.where += " AND purpose = $2"
+		l.args = append(l.args, string(purpose))
+	}
+	return page[understudy.File](ctx, db, l, p)
+}
+
+// ExpiredFiles returns the ids of at most limit files whose time is over.
+func (db *DB) ExpiredFiles(ctx context.Context, limit int) ([]string, error) {
+	return column(ctx, db, "SELECT id FROM files WHERE expires_at > 0 AND expires_at <= $1 LIMIT $2", now().Unix(), limit)
+}
+
+// useFiles records which files an object lists, having checked that they
+// exist. nil resources list nothing.
+func (t *tx) useFiles(ctx context.Context, objectID string, r *understudy.ToolResources) error {
+	ids := r.CodeFileIDs()
+	if r != nil && r.FileSearch != nil && len(r.FileSearch.VectorStoreIDs) > 0 {
+		return understudy.NotFound("vector store", r.FileSearch.VectorStoreIDs[0])
+	}
+	if err := t.checkFiles(ctx, ids); err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "DELETE FROM file_uses WHERE object_id = $1", objectID); err != nil {
+		return err
+	}
+	for _, id := range ids {
+		if _, err := t.exec(ctx, "INSERT INTO file_uses (file_id, object_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", id, objectID); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkFiles fails, naming them all, if some of the files do not exist.
+func (t *tx) checkFiles(ctx context.Context, ids []string) error {
+	var missing []string
+	for _, id := range ids {
+		var found string
+		err := one(ctx, t, "SELECT id FROM files WHERE id = $1 AND (expires_at = 0 OR expires_at > $2)", []any{id, now().Unix()}, &found)
+		if errors.Is(err, sql.ErrNoRows) {
+			missing = append(missing, id)
+		} else if err != nil {
+			return err
+		}
+	}
+	if len(missing) > 0 {
+		return &understudy.Error{Kind: understudy.KindNotFound, Message: fmt.Sprintf("Files [%s] were not found", strings.Join(missing, ", "))}
+	}
+	return nil
+}
+
+// dropUses takes a file off the lists of all objects.
+func (t *tx) dropUses(ctx context.Context, fileID string) error {
+	owners, err := column(ctx, t, "SELECT object_id FROM file_uses WHERE file_id = $1", fileID)
+	if err != nil {
+		return err
+	}
+	for _, id := range owners {
+		if strings.HasPrefix(id, understudy.PrefixThread) {
+			err = dropFile(ctx, t, "threads", id, func(v *understudy.Thread) *understudy.ToolResources { return &v.ToolResources }, fileID)
+		} else {
+			err = dropFile(ctx, t, "assistants", id, func(v *understudy.Assistant) *understudy.ToolResources { return &v.ToolResources }, fileID)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	_, err = t.exec(ctx, "DELETE FROM file_uses WHERE file_id = $1", fileID)
+	return err
+}
+
+func dropFile[T any](ctx context.Context, t *tx, table, id string, resources func(*T) *understudy.ToolResources, fileID string) error {
+	v, err := document[T](ctx, t, "SELECT doc FROM "+table+" WHERE id = $1", id)
+	if err != nil {
+		return fmt.Errorf("user %s of file %s: %w", id, fileID, err)
+	}
+	if ci := resources(v).CodeInterpreter; ci != nil {
+		ci.FileIDs = slices.DeleteFunc(ci.FileIDs, func(f string) bool { return f == fileID })
+	}
+	return t.save(ctx, table, id, v)
+}
+
+// column reads the single text column of all rows.
+func column(ctx context.Context, q querier, query string, args ...any) ([]string, error) {
+	rows, err := q.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []string
+	for rows.Next() {
+		var s string
+		if err := rows.Scan(&s); err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
+}

@@ -1,0 +1,251 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"slices"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// CreateThread stores a new thread with its first messages. Files they attach
+// for the code interpreter are added to the thread's resources, as seen in t
+// afterwards.
+func (db *DB) CreateThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error { return t.createThread(ctx, th, messages) })
+}
+
+func (t *tx) createThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message) error {
+	for _, m := range messages {
+		attach(&th.ToolResources, m.Attachments)
+	}
+	if err := t.useFiles(ctx, th.ID, &th.ToolResources); err != nil {
+		return err
+	}
+	doc, err := encode(th)
+	if err != nil {
+		return err
+	}
+	if _, err := t.exec(ctx, "INSERT INTO threads (id, doc) VALUES ($1, $2)", th.ID, doc); err != nil {
+		return err
+	}
+	for _, m := range messages {
+		if err := t.insertMessage(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attach adds the files attached for the code interpreter to r and reports
+// whether there were new ones.
+func attach(r *understudy.ToolResources, attachments []understudy.Attachment) (changed bool) {
+	for _, a := range attachments {
+		forCode := slices.Contains(a.Tools, understudy.AttachmentTool{Type: understudy.ToolCodeInterpreter})
+		if !forCode || slices.Contains(r.CodeFileIDs(), a.FileID) {
+			continue
+		}
+		if r.CodeInterpreter == nil {
+			r.CodeInterpreter = new(understudy.CodeInterpreterResources{})
+		}
+		r.CodeInterpreter.FileIDs = append(r.CodeInterpreter.FileIDs, a.FileID)
+		changed = true
+	}
+	return changed
+}
+
+const selectThread = "SELECT doc FROM threads WHERE id = $1"
+
+// Thread returns the thread with the given id.
+func (db *DB) Thread(ctx context.Context, id string) (*understudy.Thread, error) {
+	th, err := document[understudy.Thread](ctx, db, selectThread, id)
+	return th, notFound(err, "thread", id)
+}
+
+// UpdateThread lets edit change the thread and stores the result. Nothing is
+// stored if edit fails.
+func (db *DB) UpdateThread(ctx context.Context, id string, edit func(*understudy.Thread) error) (th *understudy.Thread, err error) {
+	err = db.update(ctx, func(ctx context.Context, t *tx) error {
+		if th, err = document[understudy.Thread](ctx, t, selectThread, id); err != nil {
+			return notFound(err, "thread", id)
+		}
+		if err := edit(th); err != nil {
+			return err
+		}
+		if err := t.useFiles(ctx, id, &th.ToolResources); err != nil {
+			return err
+		}
+		return t.save(ctx, "threads", id, th)
+	})
+	if err != nil {
+		return nil, err
+	}
+	return th, nil
+}
+
+// DeleteThread deletes the thread with its messages, runs and steps. A run
+// under way stops at its next write; those who follow it get [ErrGone].
+func (db *DB) DeleteThread(ctx context.Context, id string) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		runs, err := column(ctx, t, "SELECT id FROM runs WHERE thread_id = $1 AND "+active, id)
+		if err != nil {
+			return err
+		}
+		if err := t.remove(ctx, "threads", id); err != nil {
+			return notFound(err, "thread", id)
+		}
+		t.effects = append(t.effects, effect{
+			committed: func() {
+				for _, run := range runs {
+					db.logs.drop(run)
+				}
+			},
+			rolledBack: func() {},
+		})
+		return t.useFiles(ctx, id, nil)
+	})
+}
+
+// CreateMessage adds a message to its thread, and the files it attaches to the
+// thread's resources. It is refused while a run of the thread is active.
+func (db *DB) CreateMessage(ctx context.Context, m *understudy.Message) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		if run, err := t.activeRun(ctx, m.ThreadID); err != nil {
+			return err
+		} else if run != "" {
+			return understudy.Invalid("Can't add messages to %s while a run %s is active.", m.ThreadID, run)
+		}
+		return t.addMessages(ctx, m.ThreadID, []*understudy.Message{m})
+	})
+}
+
+// addMessages adds messages to an existing thread.
+func (t *tx) addMessages(ctx context.Context, threadID string, messages []*understudy.Message) error {
+	th, err := document[understudy.Thread](ctx, t, selectThread, threadID)
+	if err != nil {
+		return notFound(err, "thread", threadID)
+	}
+	changed := false
+	for _, m := range messages {
+		changed = attach(&th.ToolResources, m.Attachments) || changed
+	}
+	if changed {
+		if err := t.useFiles(ctx, threadID, &th.ToolResources); err != nil {
+			return err
+		}
+		if err := t.save(ctx, "threads", threadID, th); err != nil {
+			return err
+		}
+	}
+	for _, m := range messages {
+		if err := t.insertMessage(ctx, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// insertMessage stores a new message, having checked that its files exist.
+func (t *tx) insertMessage(ctx context.Context, m *understudy.Message) error {
+	var files []string
+	for _, a := range m.Attachments {
+		files = append(files, a.FileID)
+	}
+	for _, c := range m.Content {
+		if c.ImageFile != nil {
+			files = append(files, c.ImageFile.FileID)
+		}
+	}
+	if err := t.checkFiles(ctx, files); err != nil {
+		return err
+	}
+	doc, err := encode(m)
+	if err != nil {
+		return err
+	}
+	_, err = t.exec(ctx, "INSERT INTO messages (id, thread_id, run_id, doc) VALUES ($1, $2, $3, $4)", m.ID, m.ThreadID, m.RunID, doc)
+	return err
+}
+
+const selectMessage = "SELECT doc FROM messages WHERE id = $1 AND thread_id = $2"
+
+// Message returns a message of a thread.
+func (db *DB) Message(ctx context.Context, threadID, id string) (*understudy.Message, error) {
+	m, err := document[understudy.Message](ctx, db, selectMessage, id, threadID)
+	return m, db.inThread(ctx, err, threadID, "message", id)
+}
+
+// UpdateMessage lets edit change the message and stores the result. Nothing is
+// stored if edit fails.
+func (db *DB) UpdateMessage(ctx context.Context, threadID, id string, edit func(*understudy.Message) error) (m *understudy.Message, err error) {
+	err = db.update(ctx, func(ctx context.Context, t *tx) error {
+		if m, err = document[understudy.Message](ctx, t, selectMessage, id, threadID); err != nil {
+			return err
+		}
+		if err := edit(m); err != nil {
+			return err
+		}
+		return t.save(ctx, "messages", id, m)
+	})
+	if err != nil {
+		return nil, db.inThread(ctx, err, threadID, "message", id)
+	}
+	return m, nil
+}
+
+// DeleteMessage deletes a message.
+func (db *DB) DeleteMessage(ctx context.Context, threadID, id string) error {
+	err := db.update(ctx, func(ctx context.Context, t *tx) error {
+		if _, err := document[understudy.Message](ctx, t, selectMessage, id, threadID); err != nil {
+			return err
+		}
+		return t.remove(ctx, "messages", id)
+	})
+	return db.inThread(ctx, err, threadID, "message", id)
+}
+
+// ListMessages returns a page of a thread's messages, or of those that the run
+// with the given id wrote.
+func (db *DB) ListMessages(ctx context.Context, threadID, runID string, p understudy.Page) ([]*understudy.Message, bool, error) {
+	if err := db.threadExists(ctx, threadID); err != nil {
+		return nil, false, err
+	}
+	l := listing{table: "messages", where: "thread_id = $1", args: []any{threadID}}
+	if runID != "" {
+		l.where += " AND run_id = $2"
+		l.args = append(l.args, runID)
+	}
+	return page[understudy.Message](ctx, db, l, p)
+}
+
+// inThread turns the absence of an object of a thread into the error for the
+// thread, if that does not exist either, or for the object.
+func (db *DB) inThread(ctx context.Context, err error, threadID, kind, id string) error {
+	if !errors.Is(err, sql.ErrNoRows) {
+		return err
+	}
+	if err := db.threadExists(ctx, threadID); err != nil {
+		return err
+	}
+	return understudy.NotFound(kind, id)
+}
+
+func (db *DB) threadExists(ctx context.Context, id string) error {
+	var found string
+	return notFound(one(ctx, db, "SELECT id FROM threads WHERE id = $1", []any{id}, &found), "thread", id)
+}
+
+// RecentMessages returns the n newest messages of a thread, oldest first.
+func (db *DB) RecentMessages(ctx context.Context, threadID string, n int) ([]*understudy.Message, error) {
+	all, err := documents[understudy.Message](ctx, db, "SELECT doc FROM messages WHERE thread_id = $1 ORDER BY seq DESC LIMIT $2", threadID, n)
+	slices.Reverse(all)
+	return all, err
+}
+
+// RecentSteps returns the n newest run steps of a thread, oldest first.
+func (db *DB) RecentSteps(ctx context.Context, threadID string, n int) ([]*understudy.Step, error) {
+	all, err := documents[understudy.Step](ctx, db, "SELECT doc FROM steps WHERE thread_id = $1 ORDER BY seq DESC LIMIT $2", threadID, n)
+	slices.Reverse(all)
+	return all, err
+}
