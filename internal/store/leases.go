@@ -203,28 +203,38 @@ func (x *RunTx) AddStep(s *understudy.Step) error {
 	return nil
 }
 
-// SaveStep stores a step that is still under way. usage, which may be nil, is
-// what it has cost; it shows when the step ends.
-func (x *RunTx) SaveStep(s *understudy.Step, usage *understudy.Usage) error {
-	u := ""
-	if usage != nil {
-		var err error
-		if u, err = encode(usage); err != nil {
-			return err
-		}
-	}
-	doc, err := encode(s)
+// Progress is what an engine knows of a step under way that the step does not
+// show: what it has cost so far, and the ids of the tool calls that are over,
+// so that another engine does not make them again.
+type Progress struct {
+	Usage *understudy.Usage `json:"usage,omitempty"`
+	Done  []string          `json:"done,omitempty"`
+}
+
+// OpenStep is a step under way.
+type OpenStep struct {
+	*understudy.Step
+	Progress Progress
+}
+
+// SaveStep stores a step that stays under way.
+func (x *RunTx) SaveStep(s OpenStep) error {
+	progress, err := encode(s.Progress)
 	if err != nil {
 		return err
 	}
-	_, err = x.t.exec(x.ctx, "UPDATE steps SET doc = $1, usage = $2 WHERE id = $3", doc, u, s.ID)
+	doc, err := encode(s.Step)
+	if err != nil {
+		return err
+	}
+	_, err = x.t.exec(x.ctx, "UPDATE steps SET doc = $1, progress = $2 WHERE id = $3", doc, progress, s.ID)
 	return err
 }
 
-// EndStep moves a step to a terminal status and stores it, with its event. The
-// step shows usage, or, if that is nil, what [RunTx.SaveStep] kept for it.
-func (x *RunTx) EndStep(s *understudy.Step, status understudy.StepStatus, usage *understudy.Usage) error {
-	e, err := x.t.endStep(x.ctx, s, status, usage)
+// EndStep moves a step to a terminal status and stores it, with its event. From
+// now on it shows what it has cost.
+func (x *RunTx) EndStep(s OpenStep, status understudy.StepStatus) error {
+	e, err := x.t.endStep(x.ctx, s, status)
 	if err == nil {
 		x.events = append(x.events, e)
 	}
@@ -232,22 +242,12 @@ func (x *RunTx) EndStep(s *understudy.Step, status understudy.StepStatus, usage 
 }
 
 // OpenSteps returns the steps that are under way.
-func (x *RunTx) OpenSteps() ([]*understudy.Step, error) { return x.t.openSteps(x.ctx, x.run.ID) }
+func (x *RunTx) OpenSteps() ([]OpenStep, error) { return x.t.openSteps(x.ctx, x.run.ID) }
 
 // Message returns a message of the run's thread.
 func (x *RunTx) Message(id string) (*understudy.Message, error) {
 	m, err := document[understudy.Message](x.ctx, x.t, selectMessage, id, x.run.ThreadID)
 	return m, notFound(err, "message", id)
-}
-
-// Usage returns what the run's ended steps have cost together.
-func (x *RunTx) Usage() (understudy.Usage, error) {
-	var sum understudy.Usage
-	steps, err := documents[understudy.Step](x.ctx, x.t, "SELECT doc FROM steps WHERE run_id = $1", x.run.ID)
-	for _, s := range steps {
-		sum.Add(s.Usage)
-	}
-	return sum, err
 }
 
 func (x *RunTx) emit(name understudy.EventName, object any) error {
@@ -256,29 +256,37 @@ func (x *RunTx) emit(name understudy.EventName, object any) error {
 	return err
 }
 
-func (t *tx) endStep(ctx context.Context, s *understudy.Step, status understudy.StepStatus, usage *understudy.Usage) (understudy.Event, error) {
+func (t *tx) endStep(ctx context.Context, s OpenStep, status understudy.StepStatus) (understudy.Event, error) {
 	if err := s.End(status, now()); err != nil {
 		return understudy.Event{}, err
 	}
-	if usage == nil {
-		var kept string
-		if err := one(ctx, t, "SELECT usage FROM steps WHERE id = $1", []any{s.ID}, &kept); err != nil {
-			return understudy.Event{}, fmt.Errorf("step %s: %w", s.ID, err)
-		}
-		if kept != "" {
-			usage = new(understudy.Usage)
-			if err := json.Unmarshal([]byte(kept), usage); err != nil {
-				return understudy.Event{}, fmt.Errorf("usage of step %s: %w", s.ID, err)
-			}
-		}
-	}
-	s.Usage = usage
-	if err := t.save(ctx, "steps", s.ID, s); err != nil {
+	s.Usage = s.Progress.Usage
+	if err := t.save(ctx, "steps", s.ID, s.Step); err != nil {
 		return understudy.Event{}, err
 	}
-	return understudy.NewEvent(understudy.EventStepEnd(status), s)
+	return understudy.NewEvent(understudy.EventStepEnd(status), s.Step)
 }
 
-func (t *tx) openSteps(ctx context.Context, runID string) ([]*understudy.Step, error) {
-	return documents[understudy.Step](ctx, t, "SELECT doc FROM steps WHERE run_id = $1 AND doc ->> 'status' = 'in_progress' ORDER BY seq", runID)
+func (t *tx) openSteps(ctx context.Context, runID string) ([]OpenStep, error) {
+	rows, err := t.query(ctx, "SELECT doc, progress FROM steps WHERE run_id = $1 AND doc ->> 'status' = 'in_progress' ORDER BY seq", runID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []OpenStep
+	for rows.Next() {
+		var doc, progress []byte
+		if err := rows.Scan(&doc, &progress); err != nil {
+			return nil, err
+		}
+		s := OpenStep{}
+		if s.Step, err = decode[understudy.Step](doc); err != nil {
+			return nil, err
+		}
+		if err := json.Unmarshal(progress, &s.Progress); err != nil {
+			return nil, fmt.Errorf("progress of step %s: %w", s.ID, err)
+		}
+		all = append(all, s)
+	}
+	return all, rows.Err()
 }

@@ -264,7 +264,7 @@ func (t *tx) fillOutputs(ctx context.Context, r *understudy.Run, byCall map[stri
 				c.Function.Output = &out
 			}
 		}
-		e, err := t.endStep(ctx, s, understudy.StepCompleted, nil)
+		e, err := t.endStep(ctx, s, understudy.StepCompleted)
 		if err != nil {
 			return nil, err
 		}
@@ -300,4 +300,9 @@ func (db *DB) runExists(ctx context.Context, threadID, runID string) error {
 	var found string
 	err := one(ctx, db, "SELECT id FROM runs WHERE id = $1 AND thread_id = $2", []any{runID, threadID}, &found)
 	return db.inThread(ctx, err, threadID, "run", runID)
+}
+
+// RunSteps returns all steps of a run, oldest first.
+func (db *DB) RunSteps(ctx context.Context, runID string) ([]*understudy.Step, error) {
+	return documents[understudy.Step](ctx, db, "SELECT doc FROM steps WHERE run_id = $1 ORDER BY seq", runID)
 }

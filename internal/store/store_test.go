@@ -347,7 +347,7 @@ func TestSubmitToolOutputs(t *testing.T) {
 		if err := x.AddStep(s); err != nil {
 			return err
 		}
-		if err := x.SaveStep(s, usage); err != nil {
+		if err := x.SaveStep(store.OpenStep{Step: s, Progress: store.Progress{Usage: usage}}); err != nil {
 			return err
 		}
 		return x.Become(understudy.RunRequiresAction, func(r *understudy.Run) {

@@ -47,7 +47,7 @@ CREATE TABLE steps (
     id        TEXT NOT NULL UNIQUE,
     run_id    TEXT NOT NULL REFERENCES runs (id) ON DELETE CASCADE,
     thread_id TEXT NOT NULL,
-    usage     TEXT NOT NULL DEFAULT '', -- known before the step may show it
+    progress  TEXT NOT NULL DEFAULT '{}', -- what is known of a step under way but may not show yet
     doc       TEXT NOT NULL
 );
 CREATE INDEX steps_of_run ON steps (run_id, seq);
