@@ -18,6 +18,7 @@ type Error struct {
 	Message    string        // for people; never contains a key
 	RetryAfter time.Duration // how long the upstream asks to wait, 0 if it does not say
 
+	param string // the request field it is about, as the upstream names it
 	cause error
 }
 
