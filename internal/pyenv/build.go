@@ -173,8 +173,14 @@ func installed(building string) int {
 	return len(found)
 }
 
-// trim takes the packages' own test suites out, a tenth of the whole.
+// trim takes out what no cell uses: the packages' own test suites, a tenth of the whole, and the programs and shared
+// files that pip puts beside the packages.
 func trim(packages string) error {
+	for _, name := range []string{"bin", "share"} {
+		if err := os.RemoveAll(filepath.Join(packages, name)); err != nil {
+			return err
+		}
+	}
 	return filepath.WalkDir(packages, func(path string, e fs.DirEntry, err error) error {
 		if err != nil {
 			return err
