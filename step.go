@@ -153,3 +153,11 @@ func (s *Step) End(status StepStatus, now time.Time) error {
 	s.ExpiresAt = nil
 	return nil
 }
+
+// MessageID returns the message that the step wrote, "" for tool calls.
+func (d *StepDetails) MessageID() string {
+	if d.MessageCreation == nil {
+		return ""
+	}
+	return d.MessageCreation.MessageID
+}

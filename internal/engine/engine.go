@@ -1,0 +1,262 @@
+// Package engine executes runs: it claims them, talks to the model, calls the
+// tools, and appends what happens to the run's event log. It knows nothing of
+// HTTP; whoever creates a run tells it by [Engine.Start].
+//
+// The life of a run here: engine.go claims it and guards its deadlines,
+// execute.go goes round between model and tools, conversation.go says what the
+// model sees, turn.go turns the model's stream into messages, steps and deltas,
+// tools.go runs code, and outcome.go ends the run.
+package engine
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"sync"
+	"time"
+
+	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/model"
+	"github.com/understudy-dev/understudy/internal/sandbox"
+	"github.com/understudy-dev/understudy/internal/store"
+)
+
+// Interpreter runs code: a [sandbox.Manager].
+type Interpreter interface {
+	Run(ctx context.Context, key string, cell sandbox.Cell) (sandbox.Result, error)
+	Open(key, name string) (*sandbox.File, error)
+}
+
+// Files keeps the bytes of files under their ids.
+type Files interface {
+	Put(ctx context.Context, id string, r io.Reader) (int64, error)
+	Delete(id string) error
+	Open(id string) (*os.File, error) // io/fs.ErrNotExist if there is none
+}
+
+// Config is what an engine works with. Store, Model and Files are needed.
+type Config struct {
+	Store   *store.DB
+	Model   model.Model
+	Files   Files
+	Sandbox Interpreter  // nil: code is not run, and the model is told so
+	Logger  *slog.Logger // nil: no log
+
+	MaxRuns         int           // runs executed at once; 0: 256
+	MaxTurns        int           // model turns per run, after which it must answer without tools; 0: 64
+	MaxCellFailures int           // cells that fail in a row, after which it must answer without tools; 0: 10
+	ContextTokens   int           // estimated tokens of conversation shown to the model; 0: 96,000
+	Lease           time.Duration // how long a run of an engine that died stays untouched; 0: 15 s
+	SweepInterval   time.Duration // how often runs without an engine are looked for; 0: 1 s
+}
+
+func (c *Config) setDefaults() {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	set := func(v *int, def int) {
+		if *v == 0 {
+			*v = def
+		}
+	}
+	set(&c.MaxRuns, 256)
+	set(&c.MaxTurns, 64)
+	set(&c.MaxCellFailures, 10)
+	set(&c.ContextTokens, 96_000)
+	if c.Lease == 0 {
+		c.Lease = 15 * time.Second
+	}
+	if c.SweepInterval == 0 {
+		c.SweepInterval = time.Second
+	}
+}
+
+// Why the execution of a run is interrupted.
+var (
+	errCancelled = errors.New("the client cancelled the run")
+	errExpired   = errors.New("the run outlived its time")
+	errShutdown  = errors.New("the server is shutting down")
+)
+
+// Engine executes runs. Make one with [New]; it works while [Engine.Run] does.
+type Engine struct {
+	Config
+	owner string // this engine's name on leases
+
+	mu      sync.Mutex
+	ctx     context.Context // of executions; nil while Run is not running
+	running map[string]context.CancelCauseFunc
+	full    bool // a run had to wait: look for it when one ends
+	wg      sync.WaitGroup
+
+	sweep chan struct{} // asks for a sweep now
+}
+
+// New returns an engine that waits for [Engine.Run].
+func New(c Config) *Engine {
+	c.setDefaults()
+	return &Engine{
+		Config:  c,
+		owner:   understudy.NewID("engine_"),
+		running: make(map[string]context.CancelCauseFunc),
+		sweep:   make(chan struct{}, 1),
+	}
+}
+
+// Start executes a run that was queued, or leaves it queued until there is
+// room. It does not block.
+func (e *Engine) Start(runID string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx == nil || e.running[runID] != nil {
+		return
+	}
+	if len(e.running) >= e.MaxRuns {
+		e.full = true
+		return
+	}
+	ctx, cancel := context.WithCancelCause(e.ctx)
+	e.running[runID] = cancel
+	e.wg.Go(func() {
+		defer e.ended(runID, cancel)
+		e.execute(ctx, runID)
+	})
+}
+
+func (e *Engine) ended(runID string, cancel context.CancelCauseFunc) {
+	cancel(nil)
+	e.mu.Lock()
+	delete(e.running, runID)
+	full := e.full
+	e.full = false
+	e.mu.Unlock()
+	if full {
+		e.wake()
+	}
+}
+
+// Cancel carries out the wish to cancel a run: it interrupts the run if it is
+// executed here, and ends it if nobody executes it. It does not block.
+func (e *Engine) Cancel(runID string) {
+	e.mu.Lock()
+	cancel := e.running[runID]
+	e.mu.Unlock()
+	if cancel != nil {
+		cancel(errCancelled)
+	} else {
+		e.Start(runID)
+	}
+}
+
+func (e *Engine) wake() {
+	select {
+	case e.sweep <- struct{}{}:
+	default:
+	}
+}
+
+// Run lets the engine work until ctx ends, and looks after runs that nobody
+// else does: those whose engine died, that wait for their client too long, or
+// that found no room. It interrupts what is being executed, gives it back for
+// another engine or a later one, and returns when all is quiet.
+func (e *Engine) Run(ctx context.Context) error {
+	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
+	e.mu.Lock()
+	e.ctx = base
+	e.mu.Unlock()
+	defer e.wg.Wait()
+	defer stop(errShutdown)
+	defer func() {
+		e.mu.Lock()
+		e.ctx = nil
+		e.mu.Unlock()
+	}()
+
+	sweep := time.NewTicker(e.SweepInterval)
+	defer sweep.Stop()
+	renew := time.NewTicker(e.Lease / 3)
+	defer renew.Stop()
+	for {
+		e.startWaiting(ctx)
+		select {
+		case <-ctx.Done():
+			return nil
+		case <-renew.C:
+			e.renewLeases(ctx)
+		case <-sweep.C:
+			e.removeExpiredFiles(ctx)
+		case <-e.sweep:
+		}
+	}
+}
+
+// startWaiting starts the runs that wait for an engine.
+func (e *Engine) startWaiting(ctx context.Context) {
+	ids, err := e.Store.ClaimableRuns(ctx, e.MaxRuns)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.Logger.Error("cannot look for waiting runs", "err", err)
+		}
+		return
+	}
+	for _, id := range ids {
+		e.Start(id)
+	}
+}
+
+func (e *Engine) renewLeases(ctx context.Context) {
+	cancelling, err := e.Store.RenewLeases(ctx, e.owner, e.Lease)
+	if err != nil {
+		if ctx.Err() == nil {
+			e.Logger.Error("cannot renew leases", "err", err)
+		}
+		return
+	}
+	for _, id := range cancelling {
+		e.Cancel(id)
+	}
+}
+
+func (e *Engine) removeExpiredFiles(ctx context.Context) {
+	ids, err := e.Store.ExpiredFiles(ctx, 100)
+	for _, id := range ids {
+		if err = e.Store.DeleteFile(ctx, id); err != nil {
+			break
+		}
+		if err = e.Files.Delete(id); err != nil {
+			break
+		}
+	}
+	if err != nil && ctx.Err() == nil {
+		e.Logger.Error("cannot remove expired files", "err", err)
+	}
+}
+
+// execute claims a run and carries it as far as it goes: to its end, or until
+// it waits for its client.
+func (e *Engine) execute(ctx context.Context, runID string) {
+	claim, run, err := e.Store.ClaimRun(ctx, runID, e.owner, e.Lease)
+	if errors.Is(err, store.ErrNotClaimable) {
+		return
+	}
+	log := e.Logger.With("run_id", runID)
+	if err != nil {
+		log.Error("cannot claim run", "err", err)
+		return
+	}
+	ctx, cancel := context.WithDeadlineCause(ctx, time.Unix(*run.ExpiresAt, 0), errExpired)
+	defer cancel()
+	if run.Status == understudy.RunCancelling {
+		var cancelNow context.CancelCauseFunc
+		ctx, cancelNow = context.WithCancelCause(ctx)
+		cancelNow(errCancelled)
+	}
+	x := &execution{e: e, claim: claim, run: run, log: log.With("thread_id", run.ThreadID)}
+	start := time.Now()
+	if err := x.work(ctx); err != nil {
+		x.end(ctx, cause(ctx, err))
+	}
+	x.log.Info("run", "status", x.run.Status, "duration", time.Since(start).Round(time.Microsecond), "turns", x.turns)
+}

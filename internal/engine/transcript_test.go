@@ -1,0 +1,447 @@
+package engine_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"io/fs"
+	"iter"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/rogpeppe/go-internal/txtar"
+
+	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/engine"
+	"github.com/understudy-dev/understudy/internal/model"
+	"github.com/understudy-dev/understudy/internal/sandbox"
+	"github.com/understudy-dev/understudy/internal/store"
+)
+
+var update = flag.Bool("update", false, "rewrite the transcripts")
+
+// TestTranscripts plays testdata/*.txtar. The sections of a transcript are what
+// the others do, a command a line, and the event log that must come of it:
+//
+//	-- run --     tools NAME…, parallel false, choice MODE|NAME, max_prompt N, max_completion N, failures N
+//	-- model --   turn, then its deltas: text S, refusal S, call ID NAME, args S (of the last call),
+//	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
+//	-- cells --   cell, then what comes of it: logs S, image, status S, notice S, hang
+//	-- client --  what the client does when the stream ends or, for cancel, at an event:
+//	              cancel EVENT, restart EVENT (of the server), submit CALL=OUTPUT…
+//	-- want --    the events
+//
+// S is a Go string literal. All of it happens in virtual time.
+func TestTranscripts(t *testing.T) {
+	paths, err := filepath.Glob("testdata/*.txtar")
+	if err != nil || len(paths) == 0 {
+		t.Fatal("no transcripts: ", err)
+	}
+	for _, path := range paths {
+		t.Run(strings.TrimSuffix(filepath.Base(path), ".txtar"), func(t *testing.T) {
+			archive, err := txtar.ParseFile(path)
+			if err != nil {
+				t.Fatal(err)
+			}
+			sections := make(map[string]*txtar.File)
+			for i := range archive.Files {
+				sections[archive.Files[i].Name] = &archive.Files[i]
+			}
+			var got string
+			synctest.Test(t, func(t *testing.T) { got = play(t, sections) })
+			if *update {
+				sections["want"].Data = []byte(got)
+				if err := os.WriteFile(path, txtar.Format(archive), 0o644); err != nil {
+					t.Fatal(err)
+				}
+				return
+			}
+			if diff := cmp.Diff(string(sections["want"].Data), got); diff != "" {
+				t.Errorf("event log (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
+// command is a line of a section.
+type command struct {
+	name string
+	rest string
+}
+
+// text is the string literal that the command ends with.
+func (c command) text(t testing.TB) string {
+	s, err := strconv.Unquote(c.rest)
+	if err != nil {
+		t.Fatalf("%s %s: %v", c.name, c.rest, err)
+	}
+	return s
+}
+
+func (c command) int(t testing.TB) int {
+	n, err := strconv.Atoi(c.rest)
+	if err != nil {
+		t.Fatalf("%s %s: %v", c.name, c.rest, err)
+	}
+	return n
+}
+
+func commands(f *txtar.File) (all []command) {
+	if f == nil {
+		return nil
+	}
+	for line := range strings.Lines(string(f.Data)) {
+		if name, rest, _ := strings.Cut(strings.TrimSpace(line), " "); name != "" {
+			all = append(all, command{name, rest})
+		}
+	}
+	return all
+}
+
+// blocks splits commands at those named head, which are dropped.
+func blocks(all []command, head string) (bs [][]command) {
+	for _, c := range all {
+		if c.name == head {
+			bs = append(bs, nil)
+		} else {
+			bs[len(bs)-1] = append(bs[len(bs)-1], c)
+		}
+	}
+	return bs
+}
+
+func play(t *testing.T, sections map[string]*txtar.File) string {
+	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "understudy.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer db.Close()
+	c := engine.Config{
+		Store:   db,
+		Model:   &scriptedModel{t: t, turns: blocks(commands(sections["model"]), "turn")},
+		Sandbox: &scriptedCells{t: t, cells: blocks(commands(sections["cells"]), "cell")},
+		Files:   files{},
+		Logger:  slog.New(slog.NewTextHandler(t.Output(), nil)),
+	}
+	run := newRun(t, commands(sections["run"]), &c)
+	p := &player{t: t, db: db, run: run, config: c}
+	p.start()
+	defer func() { p.stop() }()
+	th := &understudy.Thread{ID: run.ThreadID, Object: "thread"}
+	question := &understudy.Message{ID: "msg_question", ThreadID: th.ID, Role: understudy.RoleUser, Status: understudy.MessageCompleted,
+		Content: []understudy.Content{understudy.TextContent("question")}}
+	if err := db.CreateRun(t.Context(), store.NewRun{Run: run, Thread: th, Messages: []*understudy.Message{question}}); err != nil {
+		t.Fatal(err)
+	}
+	p.engine.Start(run.ID)
+	return p.watch(commands(sections["client"]))
+}
+
+// player runs an engine and plays its client.
+type player struct {
+	t      testing.TB
+	db     *store.DB
+	run    *understudy.Run
+	config engine.Config
+	engine *engine.Engine
+	stop   func()
+}
+
+// start runs a new engine.
+func (p *player) start() {
+	p.engine = engine.New(p.config)
+	ctx, cancel := context.WithCancel(p.t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := p.engine.Run(ctx); err != nil {
+			p.t.Error(err)
+		}
+	})
+	p.stop = func() { cancel(); wg.Wait() }
+	synctest.Wait() // it takes runs only once it is running
+}
+
+// react does what the client does at an event, if it does something. It
+// reports whether it asked for the run to be cancelled.
+func (p *player) react(a command, name understudy.EventName) (done, cancelled bool) {
+	if a.rest != string(name) {
+		return false, false
+	}
+	switch a.name {
+	case "cancel":
+		if _, err := p.db.CancelRun(p.t.Context(), p.run.ThreadID, p.run.ID); err != nil {
+			p.t.Fatal(err)
+		}
+		p.engine.Cancel(p.run.ID)
+		return true, true
+	case "restart":
+		synctest.Wait() // until the run is in the middle of what comes next
+		p.stop()
+		p.start()
+		return true, false
+	}
+	return false, false
+}
+
+func newRun(t testing.TB, options []command, c *engine.Config) *understudy.Run {
+	at := time.Now().Unix()
+	r := &understudy.Run{ID: "run_1", Object: "thread.run", CreatedAt: at, ExpiresAt: new(at + 600), ThreadID: "thread_1", AssistantID: "asst_1",
+		Status: understudy.RunQueued, Model: "m", ParallelToolCalls: true}
+	for _, o := range options {
+		switch o.name {
+		case "tools":
+			for _, name := range strings.Fields(o.rest) {
+				tool := understudy.Tool{Type: understudy.ToolType(name)}
+				if tool.Type != understudy.ToolCodeInterpreter && tool.Type != understudy.ToolFileSearch {
+					tool = understudy.Tool{Type: understudy.ToolFunction, Function: &understudy.Function{Name: name}}
+				}
+				r.Tools = append(r.Tools, tool)
+			}
+		case "parallel":
+			r.ParallelToolCalls = o.rest == "true"
+		case "choice":
+			r.ToolChoice.Mode = o.rest
+		case "max_prompt":
+			r.MaxPromptTokens = new(o.int(t))
+		case "max_completion":
+			r.MaxCompletionTokens = new(o.int(t))
+		case "failures":
+			c.MaxCellFailures = o.int(t)
+		default:
+			t.Fatalf("unknown option %s", o.name)
+		}
+	}
+	return r
+}
+
+// watch plays the client until a stream ends for which it has no answer, and
+// returns the log as text.
+func (p *player) watch(actions []command) string {
+	t, ctx, db, run := p.t, p.t.Context(), p.db, p.run
+	var log strings.Builder
+	var after int64
+	cancelled := false
+	for {
+		last := understudy.EventName("")
+		for ev, err := range db.Follow(ctx, run.ID, after) {
+			if err != nil {
+				t.Fatalf("after %s: %v\n%s", last, err, log.String())
+			}
+			last = ev.Name
+			after++
+			fmt.Fprintf(&log, "%s%s\n", ev.Name, summary(t, ev))
+			if len(actions) > 0 {
+				done, cancel := p.react(actions[0], ev.Name)
+				if done {
+					actions = actions[1:]
+				}
+				cancelled = cancelled || cancel
+			}
+		}
+		if last == "thread.run.requires_action" && cancelled {
+			cancelled = false
+			continue
+		}
+		if len(actions) == 0 {
+			return log.String()
+		}
+		var outputs []store.ToolOutput
+		for _, f := range strings.Fields(actions[0].rest) {
+			id, out, _ := strings.Cut(f, "=")
+			outputs = append(outputs, store.ToolOutput{CallID: id, Output: out})
+		}
+		actions = actions[1:]
+		var err error
+		if _, after, err = db.SubmitToolOutputs(ctx, run.ThreadID, run.ID, outputs); err != nil {
+			t.Fatal(err)
+		}
+		p.engine.Start(run.ID)
+		log.WriteString("-\n")
+	}
+}
+
+// summary shows what matters of an event, without ids and times.
+func summary(t testing.TB, ev understudy.Event) string {
+	var v struct {
+		Type              string
+		Status            string
+		Usage             *understudy.Usage
+		LastError         json.RawMessage `json:"last_error"`
+		IncompleteDetails json.RawMessage `json:"incomplete_details"`
+		RequiredAction    json.RawMessage `json:"required_action"`
+		Content           json.RawMessage
+		StepDetails       json.RawMessage `json:"step_details"`
+		Delta             json.RawMessage
+	}
+	if err := json.Unmarshal(ev.Data, &v); err != nil {
+		t.Fatalf("%s: %v", ev.Name, err)
+	}
+	var b strings.Builder
+	if v.Type != "" {
+		b.WriteString(" " + v.Type)
+	}
+	if v.Usage != nil {
+		fmt.Fprintf(&b, " usage=%d+%d=%d", v.Usage.PromptTokens, v.Usage.CompletionTokens, v.Usage.TotalTokens)
+	}
+	for _, raw := range []json.RawMessage{v.LastError, v.IncompleteDetails, v.RequiredAction, v.Content, v.Delta} {
+		if len(raw) > 0 && string(raw) != "null" {
+			b.WriteString(" " + string(raw))
+		}
+	}
+	if strings.HasPrefix(string(ev.Name), "thread.run.step.") && ev.Name != understudy.EventStepDelta && v.Type == string(understudy.StepToolCalls) {
+		b.WriteString(" " + string(v.StepDetails))
+	}
+	return scrub(b.String())
+}
+
+// scrub replaces the random part of ids by a letter.
+func scrub(s string) string {
+	for _, prefix := range []string{understudy.PrefixMessage, understudy.PrefixFile} {
+		var out strings.Builder
+		for {
+			before, rest, found := strings.Cut(s, prefix)
+			out.WriteString(before)
+			if !found {
+				break
+			}
+			out.WriteString(prefix + "X")
+			s = rest[min(24, len(rest)):]
+		}
+		s = out.String()
+	}
+	return s
+}
+
+// scriptedModel says what the transcript lets it say, a block a turn.
+type scriptedModel struct {
+	t     testing.TB
+	mu    sync.Mutex
+	turns [][]command
+}
+
+func (m *scriptedModel) Stream(ctx context.Context, req *model.Request) iter.Seq2[model.Delta, error] {
+	return func(yield func(model.Delta, error) bool) {
+		m.mu.Lock()
+		if len(m.turns) == 0 {
+			m.mu.Unlock()
+			yield(model.Delta{}, errors.New("the transcript has no further turn"))
+			return
+		}
+		turn := m.turns[0]
+		m.turns = m.turns[1:]
+		m.mu.Unlock()
+		calls := -1
+		var usage *model.Usage
+		for _, c := range turn {
+			var d model.Delta
+			switch c.name {
+			case "text":
+				d.Text = c.text(m.t)
+			case "refusal":
+				d.Refusal = c.text(m.t)
+			case "call":
+				calls++
+				id, name, _ := strings.Cut(c.rest, " ")
+				d.ToolCalls = []model.ToolCallDelta{{Index: calls, ID: id, Name: name}}
+			case "args":
+				d.ToolCalls = []model.ToolCallDelta{{Index: calls, Arguments: c.text(m.t)}}
+			case "usage":
+				usage = new(model.Usage)
+				fmt.Sscan(c.rest, &usage.PromptTokens, &usage.CompletionTokens)
+				continue
+			case "finish":
+				d.FinishReason, d.Usage = c.rest, usage
+			case "choice": // what the engine must have asked for
+				if got := req.ToolChoice.Mode + req.ToolChoice.Name; got != c.rest {
+					m.t.Errorf("tool choice is %q, want %q", got, c.rest)
+				}
+				continue
+			case "sees": // the last message the model is shown
+				if got := req.Messages[len(req.Messages)-1].Text(); got != c.text(m.t) {
+					m.t.Errorf("the model is shown %q, want %s", got, c.rest)
+				}
+				continue
+			case "error":
+				status, text, _ := strings.Cut(c.rest, " ")
+				code, _ := strconv.Atoi(status)
+				yield(d, &model.Error{Status: code, Message: text})
+				return
+			case "hang":
+				<-ctx.Done()
+				yield(d, context.Cause(ctx))
+				return
+			default:
+				m.t.Errorf("unknown command %s", c.name)
+			}
+			if !yield(d, nil) {
+				return
+			}
+		}
+	}
+}
+
+// scriptedCells is an interpreter whose cells come out as the transcript says.
+type scriptedCells struct {
+	t     testing.TB
+	cells [][]command
+}
+
+func (s *scriptedCells) Run(ctx context.Context, _ string, cell sandbox.Cell) (sandbox.Result, error) {
+	if len(s.cells) == 0 {
+		s.t.Errorf("no cell left for %q", cell.Code)
+		return sandbox.Result{}, errors.New("no cell left")
+	}
+	block := s.cells[0]
+	s.cells = s.cells[1:]
+	r := sandbox.Result{Status: sandbox.StatusOK}
+	for _, c := range block {
+		switch c.name {
+		case "code":
+			if got := c.text(s.t); cell.Code != got {
+				s.t.Errorf("the cell is %q, want %q", cell.Code, got)
+			}
+		case "logs":
+			cell.Output(sandbox.Output{Logs: c.text(s.t)})
+		case "image":
+			cell.Output(sandbox.Output{Image: &sandbox.Image{Data: []byte("png"), MIME: "image/png"}})
+		case "status":
+			r.Status = sandbox.Status(c.rest)
+		case "notice":
+			r.Notice = c.text(s.t)
+		case "hang":
+			<-ctx.Done()
+			return r, context.Cause(ctx)
+		default:
+			s.t.Errorf("unknown command %s", c.name)
+		}
+	}
+	return r, nil
+}
+
+// Open knows one file, made.csv.
+func (s *scriptedCells) Open(_, name string) (*sandbox.File, error) {
+	if name != "made.csv" {
+		return nil, fs.ErrNotExist
+	}
+	return newSandboxFile("made.csv", "a,b\n"), nil
+}
+
+// files forgets what it is given: transcripts do not read it again.
+type files struct{}
+
+func (files) Put(_ context.Context, _ string, r io.Reader) (int64, error) {
+	return io.Copy(io.Discard, r)
+}
+func (files) Delete(string) error { return nil }
+func (files) Open(string) (*os.File, error) { return os.Open(os.DevNull) }
