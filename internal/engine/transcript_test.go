@@ -443,5 +443,5 @@ type files struct{}
 func (files) Put(_ context.Context, _ string, r io.Reader) (int64, error) {
 	return io.Copy(io.Discard, r)
 }
-func (files) Delete(string) error { return nil }
+func (files) Delete(string) error           { return nil }
 func (files) Open(string) (*os.File, error) { return os.Open(os.DevNull) }
