@@ -39,7 +39,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 //	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
 //	-- cells --   cell, then what comes of it: logs S, image, status S, notice S, hang
 //	-- client --  what the client does when the stream ends or, for cancel, at an event:
-//	              cancel EVENT, restart EVENT (of the server), submit CALL=OUTPUT…
+//	              cancel EVENT, restart EVENT (of the server), submit CALL=OUTPUT…, wait
 //	-- want --    the events
 //
 // S is a Go string literal. All of it happens in virtual time.
@@ -251,6 +251,10 @@ func (p *player) watch(actions []command) string {
 		}
 		if last == "thread.run.requires_action" && cancelled {
 			cancelled = false
+			continue
+		}
+		if len(actions) > 0 && actions[0].name == "wait" {
+			actions = actions[1:]
 			continue
 		}
 		if len(actions) == 0 {

@@ -65,7 +65,7 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	write, err := openSQLite(c.Path, "_txlock=immediate")
+	write, err := openSQLite(c.Path, "_pragma=cache_size(-16000)&_pragma=temp_store(memory)&_pragma=wal_autocheckpoint(4000)")
 	if err != nil {
 		return nil, err
 	}
@@ -81,7 +81,7 @@ func (db *DB) open(ctx context.Context, path string) error {
 	if err := migrate(ctx, db.write); err != nil {
 		return fmt.Errorf("migrate %s: %w", path, err)
 	}
-	read, err := openSQLite(path, "_pragma=query_only(1)")
+	read, err := openSQLite(path, "_pragma=query_only(1)&_pragma=cache_size(-4000)")
 	if err != nil {
 		return err
 	}
@@ -99,7 +99,7 @@ func (db *DB) open(ctx context.Context, path string) error {
 func openSQLite(path, extra string) (*sql.DB, error) {
 	// FULL: a commit that was acknowledged survives a power cut, not only a crash of the program.
 	dsn := "file:" + (&url.URL{Path: path}).EscapedPath() +
-		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)&_pragma=cache_size(-16000)&_pragma=temp_store(memory)&_pragma=wal_autocheckpoint(4000)&" + extra
+		"?_pragma=busy_timeout(5000)&_pragma=journal_mode(wal)&_pragma=synchronous(full)&_pragma=foreign_keys(1)&" + extra
 	db, err := sql.Open("sqlite", dsn)
 	if err != nil {
 		return nil, fmt.Errorf("open %s: %w", path, err)
