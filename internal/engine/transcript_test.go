@@ -178,6 +178,10 @@ func (p *player) react(a command, name understudy.EventName) (done, cancelled bo
 	if a.rest != string(name) {
 		return false, false
 	}
+	if a.name != "cancel" && a.name != "restart" {
+		return false, false
+	}
+	synctest.Wait() // until the run is as far as it gets
 	switch a.name {
 	case "cancel":
 		if _, err := p.db.CancelRun(p.t.Context(), p.run.ThreadID, p.run.ID); err != nil {
@@ -186,7 +190,6 @@ func (p *player) react(a command, name understudy.EventName) (done, cancelled bo
 		p.engine.Cancel(p.run.ID)
 		return true, true
 	case "restart":
-		synctest.Wait() // until the run is in the middle of what comes next
 		p.stop()
 		p.start()
 		return true, false

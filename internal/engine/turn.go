@@ -3,6 +3,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"slices"
 	"strings"
 	"time"
 
@@ -31,6 +32,7 @@ type call struct {
 // into a message, calls into a step. Both are left open for the caller to end.
 func (x *execution) takeTurn(ctx context.Context, req *model.Request) (*turn, error) {
 	t := &turn{}
+	said := 0 // bytes
 	for d, err := range x.e.Model.Stream(ctx, req) {
 		if err != nil {
 			return nil, cause(ctx, err)
@@ -40,16 +42,19 @@ func (x *execution) takeTurn(ctx context.Context, req *model.Request) (*turn, er
 				return nil, err
 			}
 		}
+		said += len(d.Text) + len(d.Refusal)
 		for _, c := range d.ToolCalls {
+			said += len(c.Name) + len(c.Arguments)
 			if err := x.collect(ctx, t, c); err != nil {
 				return nil, err
 			}
 		}
 		if d.FinishReason != "" {
 			t.finish = d.FinishReason
-			if u := d.Usage; u != nil {
-				t.usage = usage(u)
+			if d.Usage == nil {
+				d.Usage = estimateUsage(req, said)
 			}
+			t.usage = usage(d.Usage)
 		}
 	}
 	return t, nil
@@ -61,6 +66,16 @@ func cause(ctx context.Context, err error) error {
 		return context.Cause(ctx)
 	}
 	return err
+}
+
+// estimateUsage guesses what a turn has cost, for upstreams that do not count:
+// a token is taken for four bytes.
+func estimateUsage(req *model.Request, said int) *model.Usage {
+	u := &model.Usage{CompletionTokens: (said + 3) / 4}
+	for i := range req.Messages {
+		u.PromptTokens += estimateTokens(&req.Messages[i])
+	}
+	return u
 }
 
 func usage(u *model.Usage) understudy.Usage {
@@ -214,8 +229,9 @@ func (x *execution) collect(ctx context.Context, t *turn, d model.ToolCallDelta)
 			return errors.New("the model's tool calls are out of order")
 		}
 		c := &call{id: d.ID, name: d.Name, tool: x.toolOf(d.Name)}
-		if !strings.HasPrefix(c.id, understudy.PrefixCall) {
-			c.id = understudy.NewID(understudy.PrefixCall) // other upstreams' ids need not be unique
+		sameID := func(other *call) bool { return other.id == c.id }
+		if !strings.HasPrefix(c.id, understudy.PrefixCall) || slices.ContainsFunc(t.calls, sameID) {
+			c.id = understudy.NewID(understudy.PrefixCall) // clients tell calls apart by their ids
 		}
 		if c.tool == understudy.ToolCodeInterpreter {
 			c.code = &codeReader{}

@@ -3,6 +3,7 @@ package store
 import (
 	"bytes"
 	"context"
+	"database/sql"
 	"errors"
 	"fmt"
 	"iter"
@@ -208,12 +209,12 @@ func (db *DB) follow(ctx context.Context, runID string, after int64, yield func(
 				return after, true, nil
 			}
 		}
-		switch {
-		case l == nil && len(stored) == 0 && db.logs.get(runID) == nil:
-			return after, true, ErrGone // nobody writes this run, and it has no more to tell
-		case l == nil || after < l.base:
-			return after, false, nil // it moved meanwhile: look again
+		if l == nil && len(stored) == 0 {
+			if err := db.expectEvents(ctx, runID, after); err != nil {
+				return after, true, err
+			}
 		}
+		return after, false, nil // look again, in memory
 	}
 	for {
 		l.mu.Lock()
@@ -236,7 +237,10 @@ func (db *DB) follow(ctx context.Context, runID string, after int64, yield func(
 		if len(events) > 0 {
 			continue
 		}
-		if closed != nil {
+		switch {
+		case errors.Is(closed, errLogEnded):
+			return after, false, nil // the run may have another round, in a log of its own
+		case closed != nil:
 			return after, true, closed
 		}
 		select {
@@ -245,6 +249,37 @@ func (db *DB) follow(ctx context.Context, runID string, after int64, yield func(
 			return after, true, context.Cause(ctx)
 		}
 	}
+}
+
+// expectEvents makes a log in memory for a run that nobody writes to now, which
+// ends at position after, so that a reader can wait for what is to come. It
+// returns [ErrGone] if nothing is: the run is over or no more.
+func (db *DB) expectEvents(ctx context.Context, runID string, after int64) error {
+	db.logs.mu.Lock()
+	_, known := db.logs.byRun[runID]
+	if !known {
+		db.logs.byRun[runID] = &runLog{base: after, stored: after}
+	}
+	db.logs.mu.Unlock()
+	if known {
+		return nil
+	}
+	// Whoever writes from now on writes to this log. What was written before it was there shows in the database.
+	var end int64
+	var id string
+	err := one(ctx, db, "SELECT id, (SELECT COALESCE(MAX(first + size), 0) FROM events WHERE run_id = runs.id) FROM runs WHERE id = $1 AND "+active,
+		[]any{runID}, &id, &end)
+	switch {
+	case errors.Is(err, sql.ErrNoRows):
+		err = ErrGone
+	case err == nil && end != after:
+		db.logs.close(runID, errLogEnded)
+		return nil
+	}
+	if err != nil {
+		db.logs.close(runID, err)
+	}
+	return err
 }
 
 // storedEvents reads the events of a run after position after.
