@@ -3,6 +3,7 @@ package model
 import (
 	"errors"
 	"net/http"
+	"strings"
 )
 
 // A chunk is one event of a chat-completions stream, or a whole answer that did
@@ -126,10 +127,10 @@ func (c *chunk) content(s *scanner) string {
 		return s.text()
 	}
 	s.open('[')
-	var text string
+	var text strings.Builder
 	for f := true; s.more(']', &f); {
 		if s.peek() == '"' {
-			text += s.text()
+			text.WriteString(s.text())
 			continue
 		}
 		if !s.open('{') {
@@ -147,10 +148,10 @@ func (c *chunk) content(s *scanner) string {
 			}
 		}
 		if kind == "text" || kind == "output_text" {
-			text += part
+			text.WriteString(part)
 		}
 	}
-	return text
+	return text.String()
 }
 
 func (c *chunk) call(s *scanner) {

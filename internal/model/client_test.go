@@ -156,6 +156,7 @@ func TestRefusedFields(t *testing.T) {
 	t.Parallel()
 	bad := func(body string) modeltest.Reply { return modeltest.Fail(400, body) }
 	ok := modeltest.Text("ok")
+	whole := modeltest.Fail(200, `{"choices":[{"message":{"content":"ok"},"finish_reason":"stop"}]}`)
 	const all = "max_tokens parallel_tool_calls reasoning_effort stream_options strict temperature top_p"
 	without := func(names ...string) string {
 		var kept []string
@@ -189,6 +190,8 @@ func TestRefusedFields(t *testing.T) {
 			[]string{all, strings.Replace(all, "max_tokens", "max_completion_tokens", 1), without("max_tokens"), without("max_tokens")}},
 		{"strict, by pydantic", []modeltest.Reply{modeltest.Fail(422, `{"detail":[{"type":"extra_forbidden","loc":["body","tools",0,"function","strict"],"msg":"Extra inputs are not permitted"}]}`), ok, ok},
 			[]string{all, without("strict"), without("strict")}},
+		{"a stream with tools", []modeltest.Reply{modeltest.Fail(500, `{"error":{"code":500,"message":"Cannot use tools with stream"}}`), whole, ok},
+			[]string{all + " stream=true", without("stream_options") + " stream=false", without("stream_options") + " stream=false"}},
 		{"no reason", []modeltest.Reply{bad(`Bad Request`), ok, ok},
 			[]string{all, without("stream_options", "parallel_tool_calls"), without("stream_options", "parallel_tool_calls")}},
 		{"a real mistake is not remembered", []modeltest.Reply{bad(`{"error":"bad image"}`), bad(`{"error":"bad image"}`), ok},
@@ -213,7 +216,11 @@ func TestRefusedFields(t *testing.T) {
 			}
 			var got []string
 			for _, r := range h.Requests() {
-				got = append(got, optionsIn(r))
+				fields := optionsIn(r)
+				if strings.Contains(test.want[0], "stream=") {
+					fields += fmt.Sprintf(" stream=%v", r.JSON()["stream"])
+				}
+				got = append(got, fields)
 			}
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("(-want +got)\n%s", diff)
@@ -278,7 +285,7 @@ func TestBackoff(t *testing.T) {
 		{"not for a mistake", []modeltest.Reply{modeltest.Fail(401, `{"error":"who?"}`), ok}, 1, 0, 0, "model upstream answered 401: who?"},
 		{"silence, then an answer", []modeltest.Reply{{Hang: true}, ok}, 2, time.Minute, time.Minute + 500*time.Millisecond, ""},
 		{"silence in the midst", []modeltest.Reply{{Body: []string{"data: {\"choices\":[{\"delta\":{\"content\":\"x\"}}]}\n\n"}, Hang: true}}, 1, time.Minute, time.Minute,
-			"the model's answer was cut off before its end: model upstream not reached: nothing was heard from it for 1m0s"},
+			"the model's answer was cut off before its end: connection to the model upstream failed: nothing was heard from it for 1m0s"},
 		{"silence instead of the end mark", []modeltest.Reply{{Body: []string{"data: {\"choices\":[{\"delta\":{\"content\":\"x\"},\"finish_reason\":\"stop\"}]}\n\n"}, Hang: true}}, 1, 2 * time.Second, 2100 * time.Millisecond, ""},
 	}
 	for _, test := range tests {

@@ -101,15 +101,16 @@ func TestDemoChart(t *testing.T) {
 		files map[string]string
 		want  string
 	}{
-		"months":       {map[string]string{"sales.csv": "month,sales\nJan,10\nFeb,20\n", "file-abc": "month,sales\nJan,10\nFeb,20\n"}, "sales.csv: 2 rows, columns month, sales"},
-		"semicolons":   {map[string]string{"a.csv": "a;b\n1;2\n3;4\n"}, "a.csv: 2 rows, columns a, b"},
-		"Latin 1":      {map[string]string{"a.csv": "name,n\nM\xfcnchen,1\n"}, "a.csv: 1 rows"},
-		"no numbers":   {map[string]string{"a.csv": "name,town\na,b\nc,b\n"}, "a.csv: 2 rows"},
-		"many rows":    {map[string]string{"a.csv": many}, "a.csv: 80 rows"},
-		"only by id":   {map[string]string{"file-abc": "month,sales\nJan,10\n"}, "file-abc: 1 rows"},
-		"one column":   {map[string]string{"a.csv": "x\n1\n2\n3\n"}, "a.csv: 3 rows"},
-		"empty column": {map[string]string{"a.csv": "x,y\n1,\n2,\n"}, "a.csv: 2 rows"},
-		"no file":      {nil, "There is no file in"},
+		"months":        {map[string]string{"sales.csv": "month,sales\nJan,10\nFeb,20\n", "file-abc": "month,sales\nJan,10\nFeb,20\n"}, "sales.csv: 2 rows, columns month, sales"},
+		"semicolons":    {map[string]string{"a.csv": "a;b\n1;2\n3;4\n"}, "a.csv: 2 rows, columns a, b"},
+		"Latin 1":       {map[string]string{"a.csv": "name,n\nM\xfcnchen,1\n"}, "a.csv: 1 rows"},
+		"no numbers":    {map[string]string{"a.csv": "name,town\na,b\nc,b\n"}, "a.csv: 2 rows"},
+		"many rows":     {map[string]string{"a.csv": many}, "a.csv: 80 rows"},
+		"only by id":    {map[string]string{"file-abc": "month,sales\nJan,10\n"}, "file-abc: 1 rows"},
+		"one column":    {map[string]string{"a.csv": "x\n1\n2\n3\n"}, "a.csv: 3 rows"},
+		"empty column":  {map[string]string{"a.csv": "x,y\n1,\n2,\n"}, "a.csv: 2 rows"},
+		"beside others": {map[string]string{"file-1": "\x89PNG\x00\x00", "chart.png": "a,b\n1,2\n", "a.csv": "x\n1\n", "b.csv": "y,z\n1,2\n3,4\n", "summary.csv": strings.Repeat("s,t\n1,2\n", 9)}, "b.csv: 2 rows"},
+		"no file":       {nil, "there is no file in"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir := t.TempDir()

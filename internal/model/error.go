@@ -12,7 +12,7 @@ var ErrTruncated = errors.New("the model's answer was cut off before its end")
 
 // An Error is a failure reported by an upstream, or a failure to reach it.
 type Error struct {
-	Status     int           // HTTP status; 0 if the upstream was not reached or the error came in mid-stream
+	Status     int           // HTTP status, or what an error in mid-stream stands for; 0 if there is none
 	Code       string        // the upstream's code, may be empty
 	Type       string        // the upstream's error type, may be empty
 	Message    string        // for people; never contains a key
@@ -30,7 +30,7 @@ func (e *Error) Error() string {
 	case e.Status != 0:
 		return fmt.Sprintf("model upstream answered %d: %s", e.Status, e.Message)
 	case e.cause != nil:
-		return "model upstream not reached: " + e.Message
+		return "connection to the model upstream failed: " + e.Message
 	default:
 		return "model upstream failed: " + e.Message
 	}

@@ -157,3 +157,44 @@ func letter(b byte) string {
 	}
 	return string([]byte{"a{}\"1b"[b%6]})
 }
+
+// FuzzSchema checks that any schema, which is user input, ends in valid JSON of
+// bounded size.
+func FuzzSchema(f *testing.F) {
+	f.Add([]byte(`{"type":"array","minItems":9,"items":{"anyOf":[{"$ref":"#"}],"allOf":[{"$ref":"#/items"}]}}`))
+	f.Add([]byte(`{"allOf":[{"required":["a"],"properties":{"a":{"type":"number","multipleOf":1e-300,"minimum":1e300}}}]}`))
+	f.Fuzz(func(t *testing.T, schema []byte) {
+		if got := instanceOf(schema, "text"); !json.Valid([]byte(got)) || len(got) > maxSchemaValues*(maxSchemaText+6*len(schema)+10) {
+			t.Errorf("%q: got %d bytes: %.100q", schema, len(got), got)
+		}
+	})
+}
+
+// endless repeats a text for ever.
+type endless string
+
+// Read fills p.
+func (e endless) Read(p []byte) (int, error) {
+	n := 0
+	for n+len(e) <= len(p) {
+		n += copy(p[n:], e)
+	}
+	return n, nil
+}
+
+func TestStreamIsBounded(t *testing.T) {
+	t.Parallel()
+	for name, stream := range map[string]endless{
+		"a line without end": "x", "an event without end": "data: [\n", "events without end": "data: {}\n\n", "comments without end": ": ping\n\n",
+	} {
+		e := newEventReader(stream)
+		e.maxEvent, e.maxStream = 64<<10, 1<<20
+		var err error
+		for err == nil {
+			_, err = e.next()
+		}
+		if err != errTooLong || len(e.buf) > e.maxEvent || len(e.data) > e.maxEvent || e.total > e.maxStream+e.maxEvent {
+			t.Errorf("%s: got %v after %d bytes, %d of them held", name, err, e.total, len(e.buf)+len(e.data))
+		}
+	}
+}

@@ -177,7 +177,7 @@ func TestQuirks(t *testing.T) {
 		{"cut off", modeltest.Raw("data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n"), answer{Text: "Hello", Err: model.ErrTruncated.Error()}},
 		{"end mark without a finish reason", modeltest.Raw("data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: [DONE]\n\n"), answer{Text: "Hello", Err: model.ErrTruncated.Error()}},
 		{"connection broken", modeltest.Reply{Body: []string{"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n"}, Abort: true},
-			answer{Text: "Hello", Err: "the model's answer was cut off before its end: model upstream not reached: unexpected EOF"}},
+			answer{Text: "Hello", Err: "the model's answer was cut off before its end: connection to the model upstream failed: unexpected EOF"}},
 		{"connection broken after the finish reason", modeltest.Reply{Body: []string{"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\n"}, Abort: true}, hello},
 		{"empty body", modeltest.Reply{}, answer{Err: model.ErrTruncated.Error()}},
 		{"error in mid-stream", modeltest.Stream(modeltest.Chunk(map[string]any{"content": "Hello"}), `{"error":{"message":"out of memory","type":"server_error","code":500}}`),

@@ -19,6 +19,7 @@ const (
 	refusesTopP
 	refusesReasoningEffort
 	refusesStrict
+	refusesStream // the whole answer is asked for at once
 )
 
 // unnamed are the fields dropped together when a 400 does not say what it is
@@ -39,13 +40,16 @@ var optionalFields = [...]struct {
 	{"top_p", refusesTopP},
 	{"reasoning_effort", refusesReasoningEffort},
 	{"strict", refusesStrict},
+	{"stream", refusesStream},
 }
 
 // blame returns the fields of req, besides those in without, that e may be
 // about: the one it names, else the unnamed ones. It returns 0 if sending the
 // request again without something makes no sense.
 func blame(e *Error, req *Request, without refusals) refusals {
-	if e.Status != 400 && e.Status != 422 {
+	text := strings.ToLower(e.Message)
+	// Old llama.cpp says 500 to this, and means 400.
+	if e.Status != 400 && e.Status != 422 && !strings.Contains(text, "cannot use tools with stream") {
 		return 0
 	}
 	switch e.Code {
@@ -53,7 +57,6 @@ func blame(e *Error, req *Request, without refusals) refusals {
 		return 0
 	}
 	sent := sentOptions(req, without)
-	text := strings.ToLower(e.Message)
 	if !unsupportedText(e.Code, text) {
 		// A field refused for its value is the user's to see. These two
 		// have no wrong value: whoever names them does not know them.
@@ -96,7 +99,7 @@ func unsupportedText(code, text string) bool {
 	case "unsupported_parameter", "unsupported_value", "unknown_parameter":
 		return true
 	}
-	for _, s := range []string{"unsupported", "not support", "unknown", "unrecognized", "unexpected", "extra inputs", "extra fields", "not permitted", "not allowed", "only the default", "deprecated"} {
+	for _, s := range []string{"unsupported", "not support", "unknown", "unrecognized", "unexpected", "extra inputs", "extra fields", "not permitted", "not allowed", "only the default", "deprecated", "cannot use"} {
 		if strings.Contains(text, s) {
 			return true
 		}
@@ -106,7 +109,10 @@ func unsupportedText(code, text string) bool {
 
 // sentOptions is the set of optional fields that are sent for req.
 func sentOptions(req *Request, without refusals) refusals {
-	sent := refusesStreamOptions
+	sent := refusesStreamOptions | refusesStream
+	if without&refusesStream != 0 {
+		sent = 0
+	}
 	if req.ParallelToolCalls != nil && len(req.Tools) > 0 {
 		sent |= refusesParallelToolCalls
 	}

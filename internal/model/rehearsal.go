@@ -85,18 +85,44 @@ func (r *Rehearsal) Stream(ctx context.Context, req *Request) iter.Seq2[Delta, e
 func (r *Rehearsal) find(m *moment) (*scene, *action, map[string]string) {
 	for _, s := range r.scenes {
 		i := m.turn - max(s.When.Turn, 1)
-		if i >= len(s.Then) && s.Repeat {
-			i = len(s.Then) - 1
-		}
-		if i < 0 || i >= len(s.Then) {
+		if i < 0 {
 			continue
 		}
 		groups := map[string]string{}
-		if s.When.hold(m, groups) {
-			return s, &s.Then[i], groups
+		if a := s.turn(i, m.serial); a != nil && s.When.hold(m, groups) {
+			return s, a, groups
 		}
 	}
 	return nil, nil, nil
+}
+
+// turn returns what happens in the i-th turn of s, nil if nothing does. If calls
+// may not be made in parallel, each makes a turn of its own.
+func (s *scene) turn(i int, serial bool) *action {
+	for n := range s.Then {
+		a := &s.Then[n]
+		span := 1
+		if serial && len(a.Call) > 1 {
+			span = len(a.Call)
+		}
+		if i >= span && s.Repeat && n == len(s.Then)-1 {
+			i %= span
+		}
+		if i >= span {
+			i -= span
+			continue
+		}
+		if span == 1 {
+			return a
+		}
+		one := *a
+		one.Call = a.Call[i : i+1]
+		if i > 0 {
+			one.Say, one.Refuse = nil, nil
+		}
+		return &one
+	}
+	return nil
 }
 
 func (c *conditions) hold(m *moment, groups map[string]string) bool {
@@ -127,6 +153,7 @@ type moment struct {
 	results      map[string]string // the last output of each tool
 	offered      []*Tool
 	forced, json bool
+	serial       bool // calls may not be made in parallel
 	mentioned    string
 }
 
@@ -154,6 +181,7 @@ func newMoment(req *Request) *moment {
 			m.results[names[msg.ToolCallID]] = out
 		}
 	}
+	m.serial = req.ParallelToolCalls != nil && !*req.ParallelToolCalls
 	m.forced = req.ToolChoice.Mode == ToolsRequired || req.ToolChoice.Mode == ToolsFunction
 	for i := range req.Tools {
 		t := &req.Tools[i]

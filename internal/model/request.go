@@ -89,7 +89,7 @@ func encode(req *Request, model string, without refusals) ([]byte, error) {
 		Temperature:     unless(without&refusesTemperature != 0, req.Temperature),
 		TopP:            unless(without&refusesTopP != 0, req.TopP),
 		ReasoningEffort: req.ReasoningEffort,
-		Stream:          true,
+		Stream:          without&refusesStream == 0,
 	}
 	for i := range req.Messages {
 		w.Messages[i] = newWireMessage(&req.Messages[i])
@@ -105,7 +105,7 @@ func encode(req *Request, model string, without refusals) ([]byte, error) {
 	if without&refusesReasoningEffort != 0 {
 		w.ReasoningEffort = ""
 	}
-	if without&refusesStreamOptions == 0 {
+	if without&(refusesStreamOptions|refusesStream) == 0 {
 		w.StreamOptions = &streamOptions{IncludeUsage: true}
 	}
 	var b bytes.Buffer

@@ -200,8 +200,8 @@ func (r *Router) merge() []Info {
 	if r.fallback == RehearsalName {
 		byID[RehearsalName] = Info{ID: RehearsalName, OwnedBy: "understudy"}
 	}
-	for _, list := range r.listed {
-		for _, m := range list {
+	for _, upstream := range slices.Sorted(maps.Keys(r.listed)) {
+		for _, m := range r.listed[upstream] {
 			byID[m.ID] = m
 		}
 	}

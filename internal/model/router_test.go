@@ -145,7 +145,7 @@ func TestDetect(t *testing.T) {
 		notes []string
 	}{
 		{"nothing", map[string]string{"OLLAMA_HOST": noOllama}, model.Config{}, rehearsal,
-			[]string{"OLLAMA_HOST is http://127.0.0.1:1, where no Ollama answers: model upstream not reached: dial tcp 127.0.0.1:1: connect: connection refused"}},
+			[]string{"OLLAMA_HOST is http://127.0.0.1:1, where no Ollama answers: connection to the model upstream failed: dial tcp 127.0.0.1:1: connect: connection refused"}},
 		{"OpenAI", map[string]string{"OPENAI_API_KEY": "sk-secret", "OPENAI_ORG_ID": "org"},
 			model.Config{Default: "openai", Upstreams: []model.Upstream{{Name: "openai", BaseURL: "https://api.openai.com/v1", APIKey: "sk-secret", Headers: map[string]string{"OpenAI-Organization": "org"}}}},
 			"models are asked for at https://api.openai.com/v1, with a key (from OPENAI_API_KEY)", nil},

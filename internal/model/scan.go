@@ -62,10 +62,10 @@ func (s *scanner) more(closing byte, first *bool) bool {
 	case c == closing:
 		s.i++
 		return false
-	case *first:
+	case *first && c != 0:
 		*first = false
-		return c != 0 || s.failed()
-	case c == ',':
+		return true
+	case c == ',' && !*first:
 		s.i++
 		return true
 	}
@@ -73,16 +73,15 @@ func (s *scanner) more(closing byte, first *bool) bool {
 	return false
 }
 
-func (s *scanner) failed() bool { s.fail(); return false }
-
 // key returns the next key of the object entered by open, nil at its end. It is
 // valid until the next call. Escaped keys are returned as they are written: no
 // key that is looked for needs an escape.
 func (s *scanner) key(first *bool) []byte {
-	if !s.more('}', first) || s.peek() != '"' {
-		if !s.bad && s.i > 0 && s.b[s.i-1] != '}' {
-			s.fail()
-		}
+	if !s.more('}', first) {
+		return nil
+	}
+	if s.peek() != '"' {
+		s.fail()
 		return nil
 	}
 	k := s.quoted()

@@ -3,15 +3,20 @@ package model
 import (
 	"cmp"
 	"encoding/json"
+	"maps"
 	"math"
 	"slices"
 	"strings"
 	"unicode/utf8"
 )
 
-// maxSchemaDepth bounds how deep an instance is made for a schema that contains
-// itself.
-const maxSchemaDepth = 16
+// Bounds on what is made for a schema, which comes from whoever uses the API: how
+// deep, for one that contains itself; how many values in all; how long a text.
+const (
+	maxSchemaDepth  = 16
+	maxSchemaValues = 1000
+	maxSchemaText   = 1000
+)
 
 // madeUpArguments returns arguments that fit the tool's schema: required
 // properties only, texts taken from what the user said.
@@ -52,7 +57,7 @@ func instanceOf(schema json.RawMessage, text string) string {
 	if json.Unmarshal(schema, &root) != nil {
 		return "{}"
 	}
-	m := schemaMaker{root: root, text: text}
+	m := schemaMaker{root: root, text: text, left: maxSchemaValues}
 	v := m.make(root, 0)
 	if v == nil {
 		v = map[string]any{}
@@ -67,11 +72,18 @@ func instanceOf(schema json.RawMessage, text string) string {
 type schemaMaker struct {
 	root any
 	text string
+	left int // steps that may still be made
+}
+
+// spend counts one step and reports whether it may be made.
+func (m *schemaMaker) spend() bool {
+	m.left--
+	return m.left >= 0
 }
 
 func (m *schemaMaker) make(schema any, depth int) any {
 	s, ok := schema.(map[string]any)
-	if !ok || depth > maxSchemaDepth {
+	if !m.spend() || !ok || depth > maxSchemaDepth {
 		return nil
 	}
 	s = m.resolve(s, depth)
@@ -83,7 +95,7 @@ func (m *schemaMaker) make(schema any, depth int) any {
 		return m.object(s, depth)
 	case "array":
 		list := []any{}
-		for range min(int(number(s["minItems"], 0)), 64) {
+		for least := number(s["minItems"], 0); float64(len(list)) < least && m.left > 0; {
 			list = append(list, m.make(s["items"], depth+1))
 		}
 		return list
@@ -143,7 +155,7 @@ func firstWay(s map[string]any) map[string]any {
 // mergeAll adds to s the properties of the schemas in its allOf.
 func (m *schemaMaker) mergeAll(s map[string]any, depth int) map[string]any {
 	list, _ := s["allOf"].([]any)
-	if len(list) == 0 || depth > maxSchemaDepth {
+	if len(list) == 0 || !m.spend() || depth > maxSchemaDepth {
 		return s
 	}
 	merged := map[string]any{}
@@ -162,9 +174,7 @@ func (m *schemaMaker) mergeAll(s map[string]any, depth int) map[string]any {
 			}
 		}
 		p, _ := part["properties"].(map[string]any)
-		for k, v := range p {
-			properties[k] = v
-		}
+		maps.Copy(properties, p)
 		r, _ := part["required"].([]any)
 		required = append(required, r...)
 	}
@@ -232,10 +242,10 @@ var formats = map[string]string{
 func (m *schemaMaker) string(s map[string]any) string {
 	format, _ := s["format"].(string)
 	text := cmp.Or(formats[format], m.text)
-	if least := min(int(number(s["minLength"], 0)), 4096); utf8.RuneCountInString(text) < least {
+	if least := int(min(number(s["minLength"], 0), maxSchemaText)); utf8.RuneCountInString(text) < least {
 		text += strings.Repeat(".", least-utf8.RuneCountInString(text))
 	}
-	if most := int(number(s["maxLength"], math.MaxInt32)); utf8.RuneCountInString(text) > most {
+	if most := int(min(number(s["maxLength"], math.MaxInt32), math.MaxInt32)); utf8.RuneCountInString(text) > most {
 		text = string([]rune(text)[:max(most, 0)])
 	}
 	return text

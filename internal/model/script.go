@@ -61,7 +61,8 @@ import (
 //
 //	say: text          words, streamed one by one
 //	refuse: text       a refusal, streamed so
-//	call: list         function calls, all in one turn: in parallel, if there are several
+//	call: list         function calls, all in one turn: in parallel, if there are several and
+//	                   parallel_tool_calls is not false; else each makes a turn of its own
 //	  name: text       the function
 //	  args: mapping    its arguments, or
 //	  raw: text        its arguments letter by letter, right or wrong, or

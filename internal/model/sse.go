@@ -31,6 +31,8 @@ type eventReader struct {
 	held  []byte // the first data line of the next event, if it was met already
 	eof   bool
 	err   error // why reading stopped
+
+	maxEvent, maxStream int // bytes
 }
 
 // An event is one event of the stream; it is valid until the next is read.
@@ -40,7 +42,7 @@ type event struct {
 }
 
 func newEventReader(r io.Reader) *eventReader {
-	return &eventReader{r: r, buf: make([]byte, readSize)}
+	return &eventReader{r: r, buf: make([]byte, readSize), maxEvent: maxEvent, maxStream: maxStream}
 }
 
 // next returns the next event that has data. At the end of the stream it
@@ -91,16 +93,22 @@ func (e *eventReader) next() (event, error) {
 			ev.data, pending = e.data, true
 			continue
 		}
-		if bytes.HasPrefix(bytes.TrimLeft(ev.data, " "), []byte("[DONE]")) || json.Valid(ev.data) {
+		if begins(value) && (begins(ev.data) && ev.data[0] == '[' || json.Valid(ev.data)) {
 			e.held = append(e.held[:0], value...)
 			return ev, nil
 		}
-		if len(e.data)+len(value) > maxEvent {
+		if len(e.data)+len(value) >= e.maxEvent {
 			return event{}, errTooLong
 		}
 		e.data = append(append(e.data, '\n'), value...)
 		ev.data = e.data
 	}
+}
+
+// begins reports whether data may be the beginning of an event: an object, or the
+// end mark.
+func begins(data []byte) bool {
+	return len(data) > 0 && data[0] == '{' || bytes.HasPrefix(data, []byte("[DONE]"))
 }
 
 // field splits a line into the name of its field and its value.
@@ -197,7 +205,7 @@ func (e *eventReader) fill() {
 		e.start = 0
 	}
 	if e.end == len(e.buf) {
-		if len(e.buf) >= maxEvent {
+		if len(e.buf) >= e.maxEvent {
 			e.err = errTooLong
 			return
 		}
@@ -207,7 +215,7 @@ func (e *eventReader) fill() {
 	e.end += n
 	e.total += n
 	switch {
-	case e.total > maxStream:
+	case e.total > e.maxStream:
 		e.err = errTooLong
 	case err == io.EOF:
 		e.eof = true

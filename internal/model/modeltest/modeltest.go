@@ -4,6 +4,7 @@
 package modeltest
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -206,7 +207,7 @@ func NewPipe(t testing.TB, h http.Handler) *http.Client {
 	s := &http.Server{Handler: h}
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = s.Serve(l) }) // returns ErrServerClosed
-	tr := &http.Transport{Dial: l.dial}
+	tr := &http.Transport{DialContext: l.dial}
 	t.Cleanup(func() {
 		tr.CloseIdleConnections()
 		_ = s.Close()
@@ -221,11 +222,13 @@ type pipeListener struct {
 	once  sync.Once
 }
 
-func (l *pipeListener) dial(network, addr string) (net.Conn, error) {
+func (l *pipeListener) dial(ctx context.Context, network, addr string) (net.Conn, error) {
 	client, server := net.Pipe()
 	select {
 	case l.conns <- server:
 		return client, nil
+	case <-ctx.Done():
+		return nil, context.Cause(ctx)
 	case <-l.done:
 		return nil, fmt.Errorf("dial %s %s: %w", network, addr, net.ErrClosed)
 	}
