@@ -271,6 +271,22 @@ func TestStopEarly(t *testing.T) {
 	}
 }
 
+// TestCancelAfterTheEnd checks that a consumer may end the context as soon as it
+// has the last delta.
+func TestCancelAfterTheEnd(t *testing.T) {
+	t.Parallel()
+	ctx, cancel := context.WithCancel(t.Context())
+	for d, err := range newClient(t, modeltest.Play(modeltest.Text("Hello")), nil).Stream(ctx, ask("hi")) {
+		if err != nil {
+			t.Errorf("got error %v", err)
+		}
+		if d.FinishReason != "" {
+			cancel()
+		}
+	}
+	cancel()
+}
+
 // TestConnectionReuse checks that turns one after another use one connection,
 // whatever way the answers end.
 func TestConnectionReuse(t *testing.T) {

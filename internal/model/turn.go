@@ -58,14 +58,14 @@ func (t *turn) run(ctx context.Context, without refusals) error {
 	defer resp.Body.Close()
 	w.body = resp.Body
 	err = t.read(w, resp.Header.Get("Content-Type"))
-	if ctx.Err() != nil && !t.stopped {
-		return context.Cause(ctx)
-	}
 	if err == errEnd {
 		if t.finish != "" {
 			drain(w)
 		}
 		return nil
+	}
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
 	_, typed := errors.AsType[*Error](err)
 	switch {
