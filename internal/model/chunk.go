@@ -25,7 +25,8 @@ type callChunk struct {
 	arguments string
 }
 
-var errMalformed = errors.New("the model upstream sent something that is not JSON")
+// errMalformed is wrapped by whoever knows where it came from.
+var errMalformed = errors.New("it sent something that is not JSON")
 
 // parse fills c from one JSON document.
 func (c *chunk) parse(data []byte) error {

@@ -98,7 +98,7 @@ func (c *Client) Stream(ctx context.Context, req *Request) iter.Seq2[Delta, erro
 					continue
 				}
 			}
-			wait, again := c.retry(err, e, attempt)
+			wait, again := c.retry(e, attempt)
 			if !again {
 				yield(Delta{}, err)
 				return
@@ -113,15 +113,13 @@ func (c *Client) Stream(ctx context.Context, req *Request) iter.Seq2[Delta, erro
 	}
 }
 
-// retry decides whether to ask again after err, and when.
-func (c *Client) retry(err error, e *Error, attempt int) (time.Duration, bool) {
+// retry decides whether to ask again after e, and when. e is nil if the request
+// itself could not be made.
+func (c *Client) retry(e *Error, attempt int) (time.Duration, bool) {
 	if attempt >= c.up.Attempts {
 		return 0, false
 	}
-	if e == nil {
-		return backoff(attempt, 0), errors.Is(err, ErrTruncated)
-	}
-	if !e.Temporary() || e.RetryAfter > patience {
+	if e == nil || !e.Temporary() || e.RetryAfter > patience {
 		return 0, false
 	}
 	return backoff(attempt, e.RetryAfter), true

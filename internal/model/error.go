@@ -6,8 +6,9 @@ import (
 	"time"
 )
 
-// ErrTruncated is the error of a stream that ended before its finish reason:
-// the upstream died or a proxy cut the connection.
+// ErrTruncated is within the error of a stream that ended before its finish
+// reason: the upstream died or a proxy cut the connection. The error itself is an
+// *[Error].
 var ErrTruncated = errors.New("the model's answer was cut off before its end")
 
 // An Error is a failure reported by an upstream, or a failure to reach it.
@@ -29,14 +30,25 @@ func (e *Error) Error() string {
 		return fmt.Sprintf("model upstream answered %d (%s): %s", e.Status, e.Code, e.Message)
 	case e.Status != 0:
 		return fmt.Sprintf("model upstream answered %d: %s", e.Status, e.Message)
-	case e.cause != nil:
+	case e.cause != nil && !errors.Is(e.cause, ErrTruncated):
 		return "connection to the model upstream failed: " + e.Message
 	default:
 		return "model upstream failed: " + e.Message
 	}
 }
 
-// Unwrap returns the connection error behind e, if there is one.
+// truncated returns the error of an answer that was cut off, by cause if that is
+// known.
+func truncated(cause error) *Error {
+	e := &Error{Message: ErrTruncated.Error(), cause: ErrTruncated}
+	if cause != nil {
+		e.Message += ": " + cause.Error()
+		e.cause = errors.Join(ErrTruncated, cause)
+	}
+	return e
+}
+
+// Unwrap returns [ErrTruncated] or the connection error behind e, if there is one.
 func (e *Error) Unwrap() error { return e.cause }
 
 // Temporary reports whether the same request may succeed later: it was

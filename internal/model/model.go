@@ -11,9 +11,9 @@ import (
 type Model interface {
 	// Stream yields deltas until the turn is over. The last delta, and only the
 	// last, has FinishReason set; nothing follows it. A yielded error ends the
-	// stream, and a stream that ends without a FinishReason yields
-	// [ErrTruncated]. Upstream refusals are *[Error]; when ctx ends, its cause
-	// is yielded. req is only read, and may be shared between calls.
+	// stream. Whatever goes wrong upstream is an *[Error], which is
+	// [ErrTruncated] too if the stream ended without a FinishReason; when ctx
+	// ends, its cause is yielded. req is only read, and may be shared between calls.
 	//
 	// The slices in a Delta are valid until the next one is asked for.
 	Stream(ctx context.Context, req *Request) iter.Seq2[Delta, error]

@@ -65,6 +65,9 @@ func collect(t testing.TB, stream iter.Seq2[model.Delta, error]) (answer, error)
 	return a, nil
 }
 
+// cutOff is the text of an error that is model.ErrTruncated.
+const cutOff = "model upstream failed: the model's answer was cut off before its end"
+
 func call(id, name, arguments string) model.ToolCall {
 	return model.ToolCall{ID: id, Name: name, Arguments: arguments}
 }
@@ -174,19 +177,19 @@ func TestQuirks(t *testing.T) {
 		{"calls: nameless", stream("tool_calls", `{"tool_calls":[{"index":0,"id":"a","function":{"arguments":"{}"}}]}`),
 			answer{Err: "model upstream failed: the model called a tool without naming it"}},
 
-		{"cut off", modeltest.Raw("data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n"), answer{Text: "Hello", Err: model.ErrTruncated.Error()}},
-		{"end mark without a finish reason", modeltest.Raw("data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: [DONE]\n\n"), answer{Text: "Hello", Err: model.ErrTruncated.Error()}},
+		{"cut off", modeltest.Raw("data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n"), answer{Text: "Hello", Err: cutOff}},
+		{"end mark without a finish reason", modeltest.Raw("data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\ndata: [DONE]\n\n"), answer{Text: "Hello", Err: cutOff}},
 		{"connection broken", modeltest.Reply{Body: []string{"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"}}]}\n\n"}, Abort: true},
-			answer{Text: "Hello", Err: "the model's answer was cut off before its end: connection to the model upstream failed: unexpected EOF"}},
+			answer{Text: "Hello", Err: cutOff + ": unexpected EOF"}},
 		{"connection broken after the finish reason", modeltest.Reply{Body: []string{"data: {\"choices\":[{\"delta\":{\"content\":\"Hello\"},\"finish_reason\":\"stop\"}]}\n\n"}, Abort: true}, hello},
-		{"empty body", modeltest.Reply{}, answer{Err: model.ErrTruncated.Error()}},
+		{"empty body", modeltest.Reply{}, answer{Err: cutOff}},
 		{"error in mid-stream", modeltest.Stream(modeltest.Chunk(map[string]any{"content": "Hello"}), `{"error":{"message":"out of memory","type":"server_error","code":500}}`),
 			answer{Text: "Hello", Err: "model upstream answered 503 (500): out of memory"}},
 		{"error event", modeltest.Raw("event: error\ndata: {\"message\":\"no more\",\"code\":\"x\"}\n\n"), answer{Err: "model upstream failed: no more"}},
 		{"error field", modeltest.Raw("error: {\"code\":500,\"message\":\"no more\"}\n\n"), answer{Err: "model upstream answered 503 (500): no more"}},
 		{"error without a field name", modeltest.Raw("{\"error\": \"no more\"}\n"), answer{Err: "model upstream failed: no more"}},
 		{"error in a whole answer with 200", modeltest.Reply{Header: map[string]string{"Content-Type": "application/json"}, Body: []string{`{"error":{"message":"no more"}}`}}, answer{Err: "model upstream failed: no more"}},
-		{"not JSON", modeltest.Raw("data: {\"choices\":[{\"delta\n\n"), answer{Err: "the model upstream sent something that is not JSON"}},
+		{"not JSON", modeltest.Raw("data: {\"choices\":[{\"delta\n\n"), answer{Err: "model upstream failed: it sent something that is not JSON"}},
 		{"a web page", modeltest.Reply{Header: map[string]string{"Content-Type": "text/html"}, Body: []string{"\n<!doctype html><html><head><title>Welcome\n to nginx</title></head></html>"}},
 			answer{Err: "model upstream failed: it sent a web page instead of an answer, is its base URL right? Welcome to nginx"}},
 
@@ -225,6 +228,14 @@ func TestTypedErrors(t *testing.T) {
 	e, ok := errors.AsType[*model.Error](err)
 	if !ok || e.Status != 429 || e.Code != "rate_limit_exceeded" || e.Type != "requests" || e.RetryAfter.Milliseconds() != 1500 || !e.Temporary() || !e.RateLimited() {
 		t.Errorf("got %#v", err)
+	}
+
+	for _, abort := range []bool{false, true} {
+		reply := modeltest.Reply{Body: []string{"data: " + modeltest.Chunk(map[string]any{"content": "x"}) + "\n\n"}, Abort: abort}
+		_, err = collect(t, newClient(t, modeltest.Play(reply), nil).Stream(t.Context(), ask("hi")))
+		if e, ok = errors.AsType[*model.Error](err); !ok || !errors.Is(err, model.ErrTruncated) || !e.Temporary() {
+			t.Errorf("cut off: got %#v", err)
+		}
 	}
 
 	c, err := model.NewClient(model.Upstream{Name: "gone", BaseURL: "http://127.0.0.1:1", Attempts: 1}, nil, slog.New(slog.DiscardHandler))

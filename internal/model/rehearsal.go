@@ -237,7 +237,7 @@ var errSpent = errors.New("token limit reached")
 // known reports whether err is meant for the consumer as it is.
 func (p *player) known(err error) bool {
 	_, typed := errors.AsType[*Error](err)
-	return typed || err == errEnd || err == ErrTruncated || p.ctx.Err() != nil
+	return typed || err == errEnd || p.ctx.Err() != nil
 }
 
 // play does what a says. It returns errEnd after the last delta.
@@ -255,7 +255,7 @@ func (p *player) play(a *action, m *moment, groups map[string]string) error {
 	case a.Error != nil:
 		return &Error{Status: a.Error.Status, Code: a.Error.Code, Type: a.Error.Type, Message: a.Error.Message, RetryAfter: a.Error.RetryAfter}
 	case a.Cut:
-		return ErrTruncated
+		return truncated(nil)
 	}
 	return p.finish(a.Finish)
 }

@@ -157,7 +157,7 @@ func TestActions(t *testing.T) {
 		{"finish", `{say: half, finish: length}`, 0, answer{Text: "half", Finish: "length", Usage: model.Usage{PromptTokens: 29, CompletionTokens: 1}}},
 		{"finish only", `{finish: content_filter}`, 0, answer{Finish: "content_filter", Usage: model.Usage{PromptTokens: 29}}},
 		{"error", `{say: half, error: {status: 429, code: rate_limit_exceeded, message: slow down}}`, 0, answer{Text: "half", Err: "model upstream answered 429 (rate_limit_exceeded): slow down"}},
-		{"cut", `{say: half, cut: true}`, 0, answer{Text: "half", Err: model.ErrTruncated.Error()}},
+		{"cut", `{say: half, cut: true}`, 0, answer{Text: "half", Err: cutOff}},
 		{"an unknown name", `{say: '{{.match.city}}'}`, 0, answer{Err: `model upstream answered 500 (script_error): rehearsal: scene 1: template: text:1:8: executing "text" at <.match.city>: map has no entry for key "city"`}},
 		{"as many tokens as allowed", `{say: "äää äää"}`, 2, answer{Text: "äää ", Finish: "length", Usage: model.Usage{PromptTokens: 29, CompletionTokens: 2}}},
 		{"arguments beyond the limit", `{call: [{name: f, raw: '{"x": 123456789}', id: c}]}`, 2, answer{Finish: "length", Calls: calls{call("c", "f", `{"x": 12`)}, Usage: model.Usage{PromptTokens: 29, CompletionTokens: 2}}},

@@ -14,7 +14,7 @@ const (
 	readSize  = 16 << 10
 )
 
-var errTooLong = errors.New("the model upstream sent more than is allowed")
+var errTooLong = errors.New("it sent more than is allowed")
 
 // An eventReader splits a text/event-stream into events. It follows the
 // standard, and beyond it accepts what some servers send: a field called error,

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"strings"
 	"time"
@@ -67,14 +66,17 @@ func (t *turn) run(ctx context.Context, without refusals) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
-	_, typed := errors.AsType[*Error](err)
-	switch {
-	case typed || errors.Is(err, ErrTruncated) || err == errMalformed || err == errTooLong:
+	if _, typed := errors.AsType[*Error](err); typed {
 		return err
-	case t.started:
-		return fmt.Errorf("%w: %w", ErrTruncated, failure(ctx, inner, err))
 	}
-	return failure(ctx, inner, err)
+	if err == errMalformed || err == errTooLong {
+		return &Error{Message: err.Error()}
+	}
+	err = failure(ctx, inner, err)
+	if e, ok := errors.AsType[*Error](err); ok && t.started {
+		return truncated(e.cause)
+	}
+	return err
 }
 
 // read reads the answer in whatever form it came. It returns errEnd when there
@@ -101,7 +103,7 @@ func (t *turn) readStream(r *eventReader, w *watch) error {
 				return t.end() // what was to follow is only the counts
 			}
 			if err == io.EOF {
-				return ErrTruncated
+				return truncated(nil)
 			}
 			return err
 		}
@@ -184,7 +186,7 @@ func (t *turn) deliver(d Delta) error {
 // end yields the last delta.
 func (t *turn) end() error {
 	if t.finish == "" {
-		return ErrTruncated
+		return truncated(nil)
 	}
 	if err := t.calls.finish(); err != nil {
 		return err
