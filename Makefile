@@ -1,0 +1,30 @@
+# The commands people use. Everything a test needs is prepared by `make test` itself.
+
+BIN  := bin/understudy
+DATA ?= data
+
+.PHONY: run test check bench build demo
+
+# run builds the server, installs the Python packages of the code interpreter
+# into $(DATA) if they are missing, and serves until it is stopped.
+run: build
+	$(BIN) serve --data $(DATA)
+
+demo: build
+	$(BIN) demo --data $(DATA)
+
+build:
+	CGO_ENABLED=0 go build -trimpath -o $(BIN) ./cmd/understudy
+
+# test is all that CI runs: ./check, which runs every Go test, those of the
+# built program in internal/e2e included, with the Python environment in $(DATA).
+test: build
+	$(BIN) setup --data $(DATA)
+	eval "$$($(BIN) setup --data $(DATA) --print-env)" && ./check
+
+check:
+	./check
+
+bench: build
+	$(BIN) setup --data $(DATA)
+	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go run ./internal/bench -server $(BIN)
