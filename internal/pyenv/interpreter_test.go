@@ -133,7 +133,7 @@ func TestFindStopsWithItsContext(t *testing.T) {
 // Debian's python3 has neither pip nor ensurepip.
 func TestPrepareBorrowsPip(t *testing.T) {
 	in := interpreter(t)
-	a := newWheel(t, "alpha")
+	a := newWheel(t, "alpha", "Requires-Python: =="+in.Version) // of the sandbox's python, whoever runs pip
 	for _, test := range []struct{ name, refuses string }{
 		{"from a virtual environment", `"-m pip"*`},
 		{"from another python", `"-m pip"*|"-I -m venv"*`},

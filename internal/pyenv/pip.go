@@ -69,9 +69,10 @@ func (b *build) tryPip(ctx context.Context, building, path string) error {
 }
 
 // foreign returns the options with which the pip of one Python installs for another. Old versions of pip do not know that
-// a platform includes the older ones of its kind, so all of those that the locks use are listed.
+// a platform includes the older ones of its kind, so all of those that the locks use are listed. All versions hold the
+// Python that a package requires against the one that runs pip; the lock has seen to it for the right one.
 func foreign(in Interpreter) []string {
-	args := []string{"--python-version", in.Version, "--implementation", "cp", "--abi", in.ABI}
+	args := []string{"--python-version", in.Version, "--implementation", "cp", "--abi", in.ABI, "--ignore-requires-python"}
 	for minor := 28; minor >= 17; minor-- {
 		args = append(args, "--platform", fmt.Sprintf("manylinux_2_%d_%s", minor, in.Machine))
 	}

@@ -30,8 +30,9 @@ type wheel struct {
 	data []byte
 }
 
-// newWheel makes a wheel whose module says what version it is. It carries tests, which must not be installed.
-func newWheel(t *testing.T, name string) wheel {
+// newWheel makes a wheel whose module says what version it is, with further lines of metadata. It carries tests, which
+// must not be installed.
+func newWheel(t *testing.T, name string, metadata ...string) wheel {
 	t.Helper()
 	info := name + "-1.0.dist-info/"
 	var buf bytes.Buffer
@@ -39,7 +40,7 @@ func newWheel(t *testing.T, name string) wheel {
 	for _, f := range []struct{ name, text string }{
 		{name + "/__init__.py", "version = '1.0'\n"},
 		{name + "/tests/__init__.py", ""},
-		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n"},
+		{info + "METADATA", "Metadata-Version: 2.1\nName: " + name + "\nVersion: 1.0\n" + strings.Join(metadata, "\n") + "\n"},
 		{info + "WHEEL", "Wheel-Version: 1.0\nGenerator: test\nRoot-Is-Purelib: true\nTag: py3-none-any\n"},
 		{info + "entry_points.txt", "[console_scripts]\n" + name + " = " + name + ":main\n"},
 		{info + "RECORD", ""},
