@@ -44,7 +44,7 @@ type Config struct {
 	Sandbox Interpreter  // nil: code is not run, and the model is told so
 	Logger  *slog.Logger // nil: no log
 
-	MaxRuns         int           // runs executed at once; 0: 256
+	MaxRuns         int           // runs executed at once; 0: 1024
 	MaxTurns        int           // model turns per run, after which it must answer without tools; 0: 64
 	MaxCellFailures int           // cells that fail in a row, after which it must answer without tools; 0: 10
 	ContextTokens   int           // estimated tokens of conversation shown to the model; 0: 96,000
@@ -61,7 +61,7 @@ func (c *Config) setDefaults() {
 			*v = def
 		}
 	}
-	set(&c.MaxRuns, 256)
+	set(&c.MaxRuns, 1024)
 	set(&c.MaxTurns, 64)
 	set(&c.MaxCellFailures, 10)
 	set(&c.ContextTokens, 96_000)
