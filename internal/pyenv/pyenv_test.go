@@ -458,3 +458,42 @@ func TestPrepareAfterAnInterpreterUpdate(t *testing.T) {
 		t.Errorf("installations: got %d, want %d", got, want)
 	}
 }
+
+// A server that is killed leaves pip running: the next one has to wait for it.
+func TestLockIsHeldByTheChildren(t *testing.T) {
+	t.Parallel()
+	path := filepath.Join(t.TempDir(), lockName)
+	lock, err := acquire(t.Context(), path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	building := t.TempDir()
+	if err := os.Mkdir(filepath.Join(building, "tmp"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	b := build{lock: lock}
+	child := b.command(t.Context(), building, "cat")
+	stdin, err := child.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := child.Start(); err != nil {
+		t.Fatal(err)
+	}
+	lock.Close()
+
+	once, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := acquire(once, path, nil); !errors.Is(err, context.Canceled) {
+		t.Errorf("with the child alive: got %v, want context.Canceled", err)
+	}
+	stdin.Close()
+	if err := child.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	lock, err = acquire(once, path, nil)
+	if err != nil {
+		t.Fatalf("with the child gone: %v", err)
+	}
+	lock.Close()
+}
