@@ -62,35 +62,58 @@ func TestCasesAreTheDocumentedTable(t *testing.T) {
 }
 
 // The snippets are right wherever the packages are: what fails in the sandbox only is the sandbox's fault.
-func TestCasesWithoutTheSandbox(t *testing.T) {
+func TestSnippetsWithoutTheSandbox(t *testing.T) {
 	t.Parallel()
 	python, packages := environment(t)
 	dir := t.TempDir()
 	var script strings.Builder
 	script.WriteString("import sys\nsys.path.insert(0, sys.argv[1])\n")
+	snippets := allSnippets(t)
+	for _, s := range snippets {
+		if s.file != "" {
+			if err := os.WriteFile(filepath.Join(dir, s.file), s.data, 0o644); err != nil {
+				t.Fatal(err)
+			}
+		}
+		script.WriteString("print('" + separator + "')\n" + s.python)
+	}
+	cmd := exec.CommandContext(t.Context(), python, "-I", "-B", "-c", script.String(), packages)
+	cmd.Dir = dir
+	cmd.Env = append(cmd.Environ(), "MPLCONFIGDIR="+t.TempDir(), "TMPDIR="+t.TempDir())
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.Output()
+	if err != nil {
+		t.Fatalf("%v\n%s%s", err, out, &stderr)
+	}
+	for i, got := range strings.Split(string(out), separator+"\n")[1:] {
+		if diff := cmp.Diff(snippets[i].want, strings.TrimSuffix(got, "\n")); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", snippets[i].name, diff)
+		}
+	}
+}
+
+// snippet is a Case or a Use.
+type snippet struct {
+	name, python, want string
+	file               string // "" for a Use
+	data               []byte
+}
+
+func allSnippets(t *testing.T) []snippet {
+	t.Helper()
+	var all []snippet
 	for _, c := range Cases() {
 		data, err := c.Data()
 		if err != nil {
 			t.Fatal(err)
 		}
-		if err := os.WriteFile(filepath.Join(dir, c.File), data, 0o644); err != nil {
-			t.Fatal(err)
-		}
-		script.WriteString("print('" + separator + "')\n" + c.Python)
+		all = append(all, snippet{name: c.File, python: c.Python, want: c.Want, file: c.File, data: data})
 	}
-	cmd := exec.CommandContext(t.Context(), python, "-I", "-B", "-c", script.String(), packages)
-	cmd.Dir = dir
-	cmd.Env = append(cmd.Environ(), "PYTHONUTF8=1", "MPLCONFIGDIR="+t.TempDir())
-	out, err := cmd.CombinedOutput()
-	if err != nil {
-		t.Fatalf("%v\n%s", err, out)
+	for _, u := range Uses() {
+		all = append(all, snippet{name: u.Name, python: u.Python, want: u.Want})
 	}
-	for i, got := range strings.Split(string(out), separator+"\n")[1:] {
-		c := Cases()[i]
-		if diff := cmp.Diff(c.Want, strings.TrimSuffix(got, "\n")); diff != "" {
-			t.Errorf("%s (-want +got):\n%s", c.File, diff)
-		}
-	}
+	return all
 }
 
 const separator = "----------------"
