@@ -1,0 +1,1 @@
+"""The part of the code interpreter that runs inside the sandbox."""

@@ -1,0 +1,120 @@
+"""The shell of a session on top of IPython's own InteractiveShell."""
+
+import subprocess
+import sys
+import warnings
+
+from IPython.core.displayhook import DisplayHook
+from IPython.core.displaypub import DisplayPublisher
+from IPython.core.interactiveshell import InteractiveShell
+from traitlets.config import Config
+
+from . import kernel
+
+NO_NETWORK = "There is no network in this sandbox, so nothing can be installed. Use the packages that are here.\n"
+
+
+class Hook(DisplayHook):
+    """Sends the value of a cell instead of printing it."""
+
+    def write_output_prompt(self):
+        pass
+
+    def write_format_data(self, format_dict, md_dict=None):
+        kernel.display.bundle(format_dict)
+
+    def finish_displayhook(self):
+        pass
+
+
+class Publisher(DisplayPublisher):
+    """Sends what display() is given."""
+
+    def publish(self, data, metadata=None, source=None, *, transient=None, update=False, **kwargs):
+        kernel.display.bundle(data)
+
+    def clear_output(self, wait=False):
+        pass
+
+
+class Shell(InteractiveShell):
+    """IPython without a terminal, a history, or a way out."""
+
+    name = "ipython"
+
+    def init_displayhook(self):
+        self.displayhook_class = Hook
+        super().init_displayhook()
+
+    def init_display_pub(self):
+        self.display_pub_class = Publisher
+        super().init_display_pub()
+
+    def enable_gui(self, gui=None):
+        pass
+
+    def enable_matplotlib(self, gui=None):
+        return "agg", None
+
+    def ask_exit(self):
+        kernel.display.text("The session stays open: there is nothing to exit from.\n")
+
+    def system(self, cmd):
+        sys.stdout.flush()
+        done = subprocess.run(self.var_expand(cmd, depth=1), shell=True, stdin=subprocess.DEVNULL)
+        self.user_ns["_exit_code"] = done.returncode
+
+    system_piped = system_raw = system
+
+    def _showtraceback(self, etype, evalue, stb):
+        kernel.display.traceback(self.InteractiveTB.stb2text(stb))
+
+    def execute(self, code):
+        """Run a cell; return ok, error or interrupted."""
+        result = self.run_cell(code, store_history=True)
+        error = result.error_before_exec or result.error_in_exec
+        if error is None:
+            return "ok"
+        return "interrupted" if isinstance(error, KeyboardInterrupt) else "error"
+
+    def report_interrupt(self):
+        kernel.display.traceback("KeyboardInterrupt")
+
+    def forget(self):
+        """Forget the cells of the warm-up."""
+        self.reset(new_session=True)
+        self.execution_count = 1
+        self.displayhook.flush() if hasattr(self.displayhook, "cull_count") else None
+        for name in ("last_type", "last_value", "last_traceback", "last_exc"):
+            if hasattr(sys, name):
+                delattr(sys, name)
+
+
+def make():
+    config = Config()
+    config.HistoryManager.enabled = False
+    config.HistoryAccessor.enabled = False
+    config.InteractiveShell.cache_size = 100
+    config.InteractiveShell.autoindent = False
+    config.InteractiveShell.separate_in = ""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        shell = Shell.instance(config=config)
+        for name in ("nocolor", "NoColor"):
+            try:
+                shell.colors = name
+                break
+            except Exception:  # the spelling differs between releases
+                continue
+    formatter = shell.display_formatter
+    formatter.active_types = [*kernel.IMAGE_TYPES, *kernel.TEXT_TYPES]
+    formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", kernel.figure_to_png)
+    shell.register_magic_function(no_network, "line", "pip")
+    shell.register_magic_function(no_network, "line", "conda")
+    shell.user_ns["exit"] = shell.user_ns["quit"] = shell.user_ns.get("exit")
+    return shell
+
+
+def no_network(line):
+    """Say why nothing can be installed."""
+    kernel.display.text(NO_NETWORK)

@@ -1,0 +1,405 @@
+"""The Python side of one session: frames, streams, figures and the cell loop.
+
+A frame is a header (length of all that follows, type, cell, length of the JSON
+part; little endian), the JSON part, and raw bytes.
+"""
+
+import contextlib
+import io
+import json
+import os
+import signal
+import struct
+import sys
+import threading
+import time
+
+HEADER = struct.Struct("<IBII")
+READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL = range(1, 9)
+EXEC = 64
+
+REPR_LIMIT = 64 << 10
+TRACEBACK_LIMIT = 64 << 10
+IMAGE_LIMIT = 10 << 20
+IMAGE_TYPES = ("image/png", "image/jpeg")
+TEXT_TYPES = ("text/markdown", "text/plain")
+
+
+class Channel:
+    """The socket to the server. send may be called from any thread."""
+
+    def __init__(self, sock):
+        self._sock = sock
+        self._lock = threading.Lock()
+        self._main = threading.main_thread()
+        self._sending = False  # the main thread is inside send: an interrupt waits
+        self._interrupted = False
+        self._active = False  # a cell runs: an interrupt is for it
+        self.cell = 0
+        self._stale = frozenset()
+
+    def send(self, kind, cell, message=None, blob=b""):
+        text = json.dumps(message).encode() if message is not None else b""
+        frame = HEADER.pack(HEADER.size - 4 + len(text) + len(blob), kind, cell, len(text)) + text + blob
+        main = threading.current_thread() is self._main
+        if main:
+            self._sending = True
+        try:
+            with self._lock:
+                self._sock.sendall(frame)
+        finally:
+            if main:
+                self._sending = False
+                if self._interrupted:
+                    self._interrupted = False
+                    raise KeyboardInterrupt
+
+    def receive(self):
+        """Return (kind, cell, message, blob) of the next frame; None at the end."""
+        header = self._read(HEADER.size)
+        if header is None:
+            return None
+        total, kind, cell, length = HEADER.unpack(header)
+        body = self._read(total - HEADER.size + 4)
+        return kind, cell, body[:length], body[length:]
+
+    def _read(self, count):
+        parts = []
+        while count > 0:
+            part = self._sock.recv(min(count, 1 << 20))
+            if not part:
+                return None
+            parts.append(part)
+            count -= len(part)
+        return b"".join(parts)
+
+    def current(self):
+        """The cell that what the calling thread prints belongs to: 0 for a thread
+        that an earlier cell left behind."""
+        if self._stale and threading.current_thread() in self._stale:
+            return 0
+        return self.cell
+
+    def begin(self, cell):
+        self.cell = cell
+        self._interrupted = False
+        self._active = True
+
+    def end(self):
+        self._active = False
+
+    def retire(self):
+        """Mark the threads that outlive their cell."""
+        self.cell = 0
+        self._stale = frozenset(t for t in threading.enumerate() if t is not self._main)
+
+    def interrupt(self, signum, frame):
+        """Handle SIGINT: once per cell, never between cells or inside a frame."""
+        if not self._active:
+            return
+        self._active = False
+        if self._sending:
+            self._interrupted = True
+        else:
+            raise KeyboardInterrupt
+
+
+class Stream(io.TextIOBase):
+    """sys.stdout or sys.stderr. Whole lines leave at once, so that nothing is lost
+    when the session is killed; a line rewritten with carriage returns leaves when
+    it is finished, in its last state."""
+
+    encoding = "utf-8"
+    errors = "replace"
+
+    def __init__(self, channel, kind, fd):
+        super().__init__()
+        self._channel = channel
+        self._kind = kind
+        self._fd = fd
+        self._pending = ""
+        self._owner = 0
+        self.buffer = _Bytes(self)
+
+    name = property(lambda self: "<stdout>" if self._kind == STDOUT else "<stderr>")
+    mode = "w"
+
+    def writable(self):
+        return True
+
+    def isatty(self):
+        return False
+
+    def fileno(self):
+        return self._fd
+
+    def write(self, text):
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        cell = self._channel.current()
+        if cell != self._owner:
+            self._emit()
+            self._owner = cell
+        pending = self._pending + text
+        if "\r" in pending:
+            pending = collapse(pending)
+        if len(pending) > 8192 and "\r" not in pending[-8192:]:
+            cut = len(pending)
+        else:
+            cut = pending.rfind("\n") + 1
+        self._pending = pending[cut:]
+        if cut:
+            self._send(pending[:cut])
+        return len(text)
+
+    def flush(self):
+        if "\r" not in self._pending:
+            self._emit()
+
+    def finish(self):
+        self._emit()
+
+    def _emit(self):
+        if self._pending:
+            text, self._pending = self._pending, ""
+            self._send(text.replace("\r", ""))
+
+    def _send(self, text):
+        for start in range(0, len(text), 1 << 20):
+            self._channel.send(self._kind, self._owner, None,
+                               text[start:start + (1 << 20)].encode("utf-8", "replace"))
+
+
+class _Bytes(io.RawIOBase):
+    """The .buffer of a stream."""
+
+    def __init__(self, stream):
+        super().__init__()
+        self._stream = stream
+
+    def writable(self):
+        return True
+
+    def fileno(self):
+        return self._stream.fileno()
+
+    def write(self, data):
+        data = bytes(data)
+        self._stream.write(data.decode("utf-8", "replace"))
+        return len(data)
+
+    def flush(self):
+        self._stream.flush()
+
+
+def collapse(text):
+    """Drop from each line what a carriage return overwrites, as a terminal shows it.
+    A carriage return at the very end stays: what follows decides."""
+    lines = text.replace("\r\n", "\n").split("\n")
+    for i, line in enumerate(lines):
+        if "\r" in line:
+            end = "\r" if i == len(lines) - 1 and line.endswith("\r") else ""
+            shown = line.rstrip("\r").rpartition("\r")[2]
+            lines[i] = ("\r" if i == len(lines) - 1 and not end else "") + shown + end
+    return "\n".join(lines)
+
+
+class Display:
+    """Where a cell's rich output goes: the figures and values of the shells."""
+
+    def __init__(self):
+        self.channel = None
+
+    def image(self, kind, data):
+        if len(data) > IMAGE_LIMIT:
+            self.text(f"[image of {len(data)} bytes left out: the limit is {IMAGE_LIMIT}]\n")
+            return
+        self._settle()
+        self.channel.send(IMAGE, self.channel.current(), {"mime": kind}, data)
+
+    def text(self, text):
+        if len(text) > REPR_LIMIT:
+            text = text[:REPR_LIMIT] + f"\n[... {len(text) - REPR_LIMIT} characters left out]\n"
+        if self.channel is None:
+            return
+        self._settle()
+        self.channel.send(RESULT, self.channel.current(), None, text.encode("utf-8", "replace"))
+
+    def traceback(self, text):
+        if len(text) > TRACEBACK_LIMIT:
+            half = TRACEBACK_LIMIT // 2
+            text = f"{text[:half]}\n[... {len(text) - 2 * half} characters left out]\n{text[-half:]}"
+        if self.channel is None:
+            return
+        self._settle()
+        self.channel.send(ERROR, self.channel.current(), None, (text.rstrip("\n") + "\n").encode("utf-8", "replace"))
+
+    def bundle(self, data):
+        """Send the best form of a MIME bundle: an image, else text."""
+        for kind in IMAGE_TYPES:
+            if kind in data and self.channel is not None:
+                value = data[kind]
+                if isinstance(value, str):
+                    import base64
+                    value = base64.b64decode(value)
+                self.image(kind, value)
+                return
+        for kind in TEXT_TYPES:
+            if kind in data:
+                self.text(str(data[kind]) + "\n")
+                return
+
+    def figure(self, figure):
+        """Send a figure; where to is decided here, how it looks by matplotlib."""
+        self.image("image/png", png(figure))
+
+    def _settle(self):
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, Stream):
+                stream.finish()
+
+
+display = Display()
+
+
+def png(figure):
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png", bbox_inches="tight")
+    return buffer.getvalue()
+
+
+def flush_figures():
+    """Send every open figure of pyplot in the order of creation, and close it."""
+    pyplot = sys.modules.get("matplotlib.pyplot")
+    if pyplot is None:
+        return
+    for number in pyplot.get_fignums():
+        figure = pyplot.figure(number)
+        try:
+            if figure.get_axes() or figure.texts or figure.images or figure.lines or figure.patches:
+                display.figure(figure)
+        finally:
+            pyplot.close(figure)
+
+
+def figure_to_png(figure):
+    """Format a figure that is the value of a cell; the sweep must not show it again."""
+    data = png(figure)
+    if pyplot := sys.modules.get("matplotlib.pyplot"):
+        pyplot.close(figure)
+    return data
+
+
+def make_shell():
+    """IPython's shell where it is installed, else a small one with the same output."""
+    try:
+        from . import ishell
+    except ImportError:
+        from . import minishell
+        return minishell.Shell()
+    return ishell.make()
+
+
+WARM_UP = (
+    "import sys\nprint('warm')\n[1, 2]",
+    "raise ValueError('warm')",
+    "import pandas as pd\npd.DataFrame({'a': [1, 2], 'b': ['x', 'y']}).describe()",
+    "import numpy as np\n(np.arange(6.0).reshape(2, 3) @ np.ones((3, 1))).sum()",
+    "import matplotlib.pyplot as plt\nplt.plot([1, 2], [3, 4], label='warm')\nplt.title('warm')\nplt.legend()",
+)
+
+
+def warm_up(shell):
+    """Run what first cells run, so that lazily made state is shared by all sessions."""
+    display.channel = Sink()
+    for code in WARM_UP:
+        with swapped_streams(Stream(display.channel, STDOUT, 1), Stream(display.channel, STDERR, 2)):
+            shell.execute(code)
+            flush_figures()
+    display.channel = None
+    shell.forget()
+
+
+class Sink:
+    """A channel to nowhere."""
+
+    cell = 1
+
+    def send(self, kind, cell, message=None, blob=b""):
+        json.dumps(message)
+
+    def current(self):
+        return 1
+
+
+@contextlib.contextmanager
+def swapped_streams(out, err):
+    saved = sys.stdout, sys.stderr
+    sys.stdout, sys.stderr = out, err
+    try:
+        yield
+    finally:
+        sys.stdout, sys.stderr = saved
+
+
+def serve(channel, shell, report):
+    """Run cells until the server closes the socket."""
+    signal.signal(signal.SIGINT, channel.interrupt)
+    display.channel = channel
+    out, err = Stream(channel, STDOUT, 1), Stream(channel, STDERR, 2)
+    sys.stdout = sys.__stdout__ = out
+    sys.stderr = sys.__stderr__ = err
+    sys.stdin = sys.__stdin__ = _null_input()
+    os.register_at_fork(after_in_child=lambda: _leave(channel))
+    channel.send(READY, 0, report)
+    while True:
+        frame = channel.receive()
+        if frame is None:
+            return
+        kind, cell, message, _ = frame
+        if kind == EXEC:
+            run(channel, shell, cell, json.loads(message)["code"])
+
+
+def _null_input():
+    return io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
+
+
+def _leave(channel):
+    """In a forked child: print to the pipe, leave the frames to the parent."""
+    sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "replace",
+                                                   line_buffering=True)
+    sys.stderr = sys.__stderr__ = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "replace",
+                                                   line_buffering=True)
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    display.channel = None
+    with contextlib.suppress(OSError):
+        channel._sock.close()
+
+
+def run(channel, shell, cell, code):
+    """Run one cell and report it done, whatever the cell does."""
+    began = time.process_time()
+    status = "error"
+    try:
+        channel.begin(cell)
+        try:
+            status = shell.execute(code)
+            flush_figures()
+        finally:
+            channel.end()
+    except KeyboardInterrupt:
+        status = "interrupted"
+        shell.report_interrupt()
+    except BaseException as error:
+        status = "error"
+        with contextlib.suppress(BaseException):
+            display.traceback(f"{type(error).__name__}: {error}")
+    display.channel = channel
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(Exception):
+            stream.finish() if isinstance(stream, Stream) else stream.flush()
+    if not isinstance(sys.stdin, io.TextIOWrapper) or sys.stdin.closed:
+        sys.stdin = _null_input()
+    channel.retire()
+    channel.send(DONE, cell, {"status": status, "cpu": time.process_time() - began})

@@ -1,0 +1,291 @@
+package sandbox
+
+import (
+	"bufio"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// cgroups makes one control group per session below a group of the server's own.
+// Version 2 is used where it has the controllers, else version 1 (the hybrid
+// layout too), else nothing: then kind is "none" and only rlimits hold.
+type cgroups struct {
+	kind    string
+	parents map[string]string // controller to the folder of the server's group; for v2 the one key ""
+}
+
+// groupPrefix names the groups of servers; the process id follows.
+const groupPrefix = "understudy-"
+
+// openCgroups makes the server's group. fsroot is /sys/fs/cgroup, self is
+// /proc/self/cgroup. It never fails: what cannot be had is not used.
+func openCgroups(fsroot, self string, limits Limits) *cgroups {
+	own, err := readOwnGroups(self)
+	if err != nil {
+		return &cgroups{kind: "none"}
+	}
+	if g := openV2(fsroot, own, limits); g != nil {
+		return g
+	}
+	g := &cgroups{kind: "v1", parents: map[string]string{}}
+	for _, controller := range []string{"memory", "pids", "cpu"} {
+		path, ok := own[controller]
+		if !ok {
+			continue
+		}
+		parent := filepath.Join(fsroot, controllerFolder(fsroot, controller), path)
+		sweepGroups(parent)
+		parent = filepath.Join(parent, groupPrefix+strconv.Itoa(os.Getpid()))
+		if err := os.Mkdir(parent, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			continue
+		}
+		g.parents[controller] = parent
+	}
+	if len(g.parents) == 0 {
+		return &cgroups{kind: "none"}
+	}
+	g.limitTotal()
+	return g
+}
+
+// readOwnGroups returns the server's own group by controller; "" is version 2.
+func readOwnGroups(self string) (map[string]string, error) {
+	f, err := os.Open(self)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	own := map[string]string{}
+	lines := bufio.NewScanner(f)
+	for lines.Scan() {
+		parts := strings.SplitN(lines.Text(), ":", 3)
+		if len(parts) != 3 {
+			continue
+		}
+		for controller := range strings.SplitSeq(parts[1], ",") {
+			own[controller] = parts[2]
+		}
+	}
+	return own, lines.Err()
+}
+
+// controllerFolder finds a version 1 hierarchy, which may be shared ("cpu,cpuacct").
+func controllerFolder(fsroot, controller string) string {
+	entries, _ := os.ReadDir(fsroot)
+	for _, e := range entries {
+		if slices.Contains(strings.Split(e.Name(), ","), controller) {
+			return e.Name()
+		}
+	}
+	return controller
+}
+
+// openV2 makes the server's group in a version 2 tree with the memory and pids
+// controllers, or returns nil.
+func openV2(fsroot string, own map[string]string, limits Limits) *cgroups {
+	parent := filepath.Join(fsroot, own[""])
+	if have := readWords(filepath.Join(parent, "cgroup.controllers")); !slices.Contains(have, "memory") || !slices.Contains(have, "pids") {
+		return nil
+	}
+	if !delegate(parent) {
+		return nil
+	}
+	sweepGroups(parent)
+	group := filepath.Join(parent, groupPrefix+strconv.Itoa(os.Getpid()))
+	if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil
+	}
+	if !delegate(group) {
+		os.Remove(group)
+		return nil
+	}
+	g := &cgroups{kind: "v2", parents: map[string]string{"": group}}
+	g.limitTotal()
+	return g
+}
+
+// delegate hands the controllers of a version 2 group to its children. A group
+// with processes of its own refuses; if they are all this server's, it moves into
+// a group beside its sessions.
+func delegate(group string) bool {
+	file := filepath.Join(group, "cgroup.subtree_control")
+	write := func(controller string) error { return os.WriteFile(file, []byte("+"+controller), 0o644) }
+	err := write("memory")
+	if errors.Is(err, unix.EBUSY) {
+		pid := strconv.Itoa(os.Getpid())
+		if !slices.Equal(readWords(filepath.Join(group, "cgroup.procs")), []string{pid}) {
+			return false
+		}
+		server := filepath.Join(group, "server")
+		if err := os.Mkdir(server, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			return false
+		}
+		if os.WriteFile(filepath.Join(server, "cgroup.procs"), []byte(pid), 0o644) != nil {
+			return false
+		}
+		err = write("memory")
+	}
+	if err != nil || write("pids") != nil {
+		return false
+	}
+	_ = write("cpu") // may be missing: then processor time is only shared
+	return true
+}
+
+// sweepGroups removes the groups of servers that are gone.
+func sweepGroups(parent string) {
+	stale, _ := filepath.Glob(filepath.Join(parent, groupPrefix+"*"))
+	for _, group := range stale {
+		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(group), groupPrefix))
+		if err != nil || unix.Kill(pid, 0) != unix.ESRCH {
+			continue
+		}
+		sessions, _ := filepath.Glob(filepath.Join(group, "s*"))
+		for _, s := range sessions {
+			_ = os.Remove(s)
+		}
+		_ = os.Remove(group)
+	}
+}
+
+// limitTotal bounds all sessions together, so that the host and the server live.
+func (g *cgroups) limitTotal() {
+	var info unix.Sysinfo_t
+	if unix.Sysinfo(&info) != nil {
+		return
+	}
+	memory := int64(info.Totalram) * int64(info.Unit) / 10 * 8
+	g.set(g.parents, memory, 0, hostCPU())
+}
+
+// set writes limits into the groups at dirs; zero means no limit. It returns the
+// controllers that took theirs.
+func (g *cgroups) set(dirs map[string]string, memory int64, pids int, cpu float64) []string {
+	var held []string
+	write := func(controller, file, value string) bool {
+		dir, ok := dirs[controller]
+		if g.kind == "v2" {
+			dir, ok = dirs[""], true
+		}
+		return ok && os.WriteFile(filepath.Join(dir, file), []byte(value), 0o644) == nil
+	}
+	bytes, quota := strconv.FormatInt(memory, 10), strconv.Itoa(int(cpu*100_000))
+	if g.kind == "v2" {
+		if memory > 0 && write("memory", "memory.max", bytes) {
+			held = append(held, "memory")
+			_ = write("memory", "memory.swap.max", "0") // missing without swap accounting
+			_ = write("memory", "memory.oom.group", "1")
+		}
+		if cpu > 0 && write("cpu", "cpu.max", quota+" 100000") {
+			held = append(held, "cpu")
+		}
+		if pids > 0 && write("pids", "pids.max", strconv.Itoa(pids)) {
+			held = append(held, "pids")
+		}
+		return held
+	}
+	if memory > 0 && write("memory", "memory.limit_in_bytes", bytes) {
+		held = append(held, "memory")
+		_ = write("memory", "memory.memsw.limit_in_bytes", bytes) // missing without swap accounting
+	}
+	if cpu > 0 && write("cpu", "cpu.cfs_period_us", "100000") && write("cpu", "cpu.cfs_quota_us", quota) {
+		held = append(held, "cpu")
+	}
+	if pids > 0 && write("pids", "pids.max", strconv.Itoa(pids)) {
+		held = append(held, "pids")
+	}
+	return held
+}
+
+// cgroup is the group of one session.
+type cgroup struct {
+	kind string
+	dirs map[string]string
+	held []string // controllers whose limits are in force
+}
+
+// create makes the group of session id with its limits.
+func (g *cgroups) create(id int, limits Limits) (*cgroup, error) {
+	s := &cgroup{kind: g.kind, dirs: map[string]string{}}
+	for controller, parent := range g.parents {
+		dir := filepath.Join(parent, "s"+strconv.Itoa(id))
+		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+			s.remove()
+			return nil, fmt.Errorf("make control group: %w", err)
+		}
+		s.dirs[controller] = dir
+	}
+	s.held = g.set(s.dirs, limits.Memory, limits.Processes, limits.CPU)
+	return s, nil
+}
+
+// files opens what a process writes "0" to in order to join.
+func (s *cgroup) files() ([]*os.File, error) {
+	var files []*os.File
+	for _, dir := range s.dirs {
+		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+		if err != nil {
+			closeAll(files)
+			return nil, fmt.Errorf("open control group: %w", err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// outOfMemory reports whether the kernel killed for memory in this group.
+func (s *cgroup) outOfMemory() bool {
+	file := filepath.Join(s.dirs["memory"], "memory.oom_control")
+	if s.kind == "v2" {
+		file = filepath.Join(s.dirs[""], "memory.events")
+	} else if s.dirs["memory"] == "" {
+		return false
+	}
+	words := readWords(file)
+	for i := 0; i+1 < len(words); i += 2 {
+		if words[i] == "oom_kill" {
+			return words[i+1] != "0"
+		}
+	}
+	return false
+}
+
+// remove removes the group. Its processes are dead, but the kernel may take a
+// moment to let go of the last of them.
+func (s *cgroup) remove() {
+	for _, dir := range s.dirs {
+		for range 50 {
+			if err := os.Remove(dir); err == nil || !errors.Is(err, unix.EBUSY) {
+				break
+			}
+			<-time.After(2 * time.Millisecond)
+		}
+	}
+}
+
+// close removes the server's group.
+func (g *cgroups) close() {
+	for _, parent := range g.parents {
+		_ = os.Remove(parent)
+	}
+}
+
+func readWords(file string) []string {
+	b, _ := os.ReadFile(file)
+	return strings.Fields(string(b))
+}
+
+func closeAll(files []*os.File) {
+	for _, f := range files {
+		f.Close()
+	}
+}

@@ -1,0 +1,2 @@
+// Package sandbox runs Python cells that a model wrote, apart from the host.
+package sandbox

@@ -1,0 +1,67 @@
+package sandbox
+
+import (
+	"context"
+	"net"
+	"os"
+)
+
+// A driver makes isolated processes and volumes. It only starts, connects and
+// kills; the Manager owns the rules: limits of time and output, files, lifetimes.
+// Methods may be called concurrently.
+type driver interface {
+	// start makes a session on volume and returns when its isolation is complete
+	// and it waits for a cell.
+	start(ctx context.Context, volume *volume) (process, error)
+	// makeVolume makes the place for the files of one session.
+	makeVolume(ctx context.Context) (*volume, error)
+	// dropVolume removes a volume that no live process uses.
+	dropVolume(volume *volume)
+	// report says what isolation the sessions of start have.
+	report() Report
+	// close kills every session and removes what the driver made.
+	close() error
+}
+
+// process is one running session.
+type process interface {
+	conn() net.Conn // frames
+	output() *os.File
+	interrupt() error         // SIGINT, if it still lives
+	kill()                    // SIGKILL to all its processes; at once, and not only asked for
+	exited() <-chan struct{}  // closed when all its processes are gone
+	exit() exitInfo           // how it ended; after exited
+	isolation() sessionReport // what it says is in force
+	release()                 // gives back what the host holds for it; after exited, once
+}
+
+// exitInfo says how a session's first process ended.
+type exitInfo struct {
+	outOfMemory bool
+	code        int
+	signal      int
+}
+
+// sessionReport is the first frame of a session.
+type sessionReport struct {
+	Landlock int    `json:"landlock"`
+	Seccomp  bool   `json:"seccomp"`
+	Proc     string `json:"proc"`
+}
+
+// volume is the storage of one session's files. It may outlive a process, and
+// belongs to one key from its first use to its end.
+type volume struct {
+	id   int
+	uid  int      // in the session
+	dir  *os.File // O_PATH
+	host hostID   // who owns the files, seen from the host
+	home any      // the driver's own
+}
+
+// hostID is the owner of a session's files as the host sees it. With switched
+// set, files must be made as that owner; else the server itself is the owner.
+type hostID struct {
+	switched bool
+	id       int
+}

@@ -1,0 +1,418 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+// zygoteDriver forks sessions from a warm interpreter in namespaces of their own.
+type zygoteDriver struct {
+	config  Config
+	cgroups *cgroups
+
+	making chan struct{} // holds one token: a new generation is made by one caller
+
+	mu      sync.Mutex
+	current *zygote
+	old     []*zygote // retired, with sessions that still run
+	nextID  int
+	users   []int // free session users, root only
+	closed  bool
+	base    Report
+}
+
+// newDriver starts the zygote and one session, to see that all of it works.
+func newDriver(ctx context.Context, c Config) (driver, error) {
+	if err := sweepDir(c.Dir); err != nil {
+		return nil, err
+	}
+	d := &zygoteDriver{config: c, making: make(chan struct{}, 1)}
+	d.cgroups = openCgroups("/sys/fs/cgroup", "/proc/self/cgroup", c.Limits)
+	for n := range d.userCount() {
+		d.users = append(d.users, firstUser+n)
+	}
+	if err := d.measure(ctx); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
+	return d, nil
+}
+
+// userCount is how many sessions can exist at once, the ones that wait included,
+// with some room for those on their way out.
+func (d *zygoteDriver) userCount() int {
+	return min(d.config.MaxSessions+d.config.Pool+16, kernelIDs-firstUser)
+}
+
+// measure runs a session and writes down what isolation it found itself in.
+func (d *zygoteDriver) measure(ctx context.Context) error {
+	z, err := d.zygote(ctx)
+	if err != nil {
+		return err
+	}
+	v, err := d.makeVolume(ctx)
+	if err != nil {
+		return err
+	}
+	p, err := d.start(ctx, v)
+	if err != nil {
+		return err
+	}
+	s := p.(*session)
+	d.base = Report{
+		Driver: "zygote", UserNamespace: true, UniqueUser: isRoot(), Seccomp: s.report.Seccomp,
+		Landlock: s.report.Landlock, Proc: s.report.Proc, Cgroups: d.cgroups.kind, DataVolume: "tmpfs",
+		Python: z.ready.Python, Shell: z.ready.Shell, Packages: z.ready.Packages, Controllers: []string{},
+	}
+	if s.group != nil {
+		d.base.Controllers = slices.Clone(s.group.held)
+	}
+	d.base.grade()
+	p.kill()
+	<-p.exited()
+	p.release()
+	d.dropVolume(v)
+	return nil
+}
+
+func (d *zygoteDriver) report() Report { return d.base }
+
+// zygote returns a live generation, making one if there is none.
+func (d *zygoteDriver) zygote(ctx context.Context) (*zygote, error) {
+	select {
+	case d.making <- struct{}{}:
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
+	defer func() { <-d.making }()
+	d.mu.Lock()
+	z, closed := d.current, d.closed
+	d.mu.Unlock()
+	if closed {
+		return nil, ErrClosed
+	}
+	if z != nil && z.usable() {
+		return z, nil
+	}
+	fresh, err := startZygote(ctx, d.config, d.userCount())
+	if err != nil {
+		return nil, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if z != nil {
+		d.old = append(d.old, z)
+		d.config.Logger.Warn("sandbox: the zygote died and was started anew")
+	}
+	d.current = fresh
+	return fresh, nil
+}
+
+func (d *zygoteDriver) makeVolume(ctx context.Context) (*volume, error) {
+	z, err := d.zygote(ctx)
+	if err != nil {
+		return nil, err
+	}
+	v := &volume{home: z}
+	d.mu.Lock()
+	d.nextID++
+	v.id = d.nextID
+	if isRoot() {
+		if len(d.users) == 0 {
+			d.mu.Unlock()
+			return nil, ErrBusy
+		}
+		v.uid, d.users = d.users[0], d.users[1:] // the longest unused first
+		v.host = hostID{switched: true, id: kernelBase() + v.uid}
+	}
+	d.mu.Unlock()
+	l := d.config.Limits
+	_, v.dir, err = z.call(ctx, map[string]any{
+		"op": "volume", "volume": v.id, "uid": v.uid, "size": l.DataBytes, "inodes": l.DataInodes,
+	})
+	if err == nil && v.dir == nil {
+		err = errors.New("the zygote passed no folder")
+	}
+	if err != nil {
+		d.freeUser(v.uid)
+		return nil, fmt.Errorf("sandbox: make volume: %w", err)
+	}
+	return v, nil
+}
+
+func (d *zygoteDriver) dropVolume(v *volume) {
+	v.dir.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if z := v.home.(*zygote); z.usable() {
+		if _, _, err := z.call(ctx, map[string]any{"op": "drop", "volume": v.id}); err != nil {
+			d.config.Logger.Warn("sandbox: drop volume", "error", err)
+		}
+	}
+	d.freeUser(v.uid)
+}
+
+func (d *zygoteDriver) freeUser(uid int) {
+	if uid == 0 {
+		return
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.users = append(d.users, uid)
+}
+
+// errVolumeLost says that a volume belongs to a zygote that is gone.
+var errVolumeLost = errors.New("the volume's zygote is gone")
+
+func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err error) {
+	z := v.home.(*zygote)
+	if !z.usable() {
+		return nil, errVolumeLost
+	}
+	d.mu.Lock()
+	d.nextID++
+	id := d.nextID
+	d.mu.Unlock()
+	s := &session{driver: d, zygote: z, gone: make(chan struct{})}
+	defer func() {
+		if err != nil {
+			s.abandon()
+		}
+	}()
+	var groupFiles []*os.File
+	if d.cgroups.kind != "none" {
+		if s.group, err = d.cgroups.create(id, d.config.Limits); err != nil {
+			return nil, err
+		}
+		if groupFiles, err = s.group.files(); err != nil {
+			return nil, err
+		}
+		defer closeAll(groupFiles)
+	}
+	theirs, err := s.open()
+	if err != nil {
+		return nil, err
+	}
+	defer closeAll(theirs)
+	reply, pidfd, err := z.call(ctx, startRequest(v, d.config.Limits, s.group), append(theirs, groupFiles...)...)
+	if err != nil {
+		return nil, fmt.Errorf("sandbox: start session: %w", err)
+	}
+	s.pid, s.pidfd = reply.PID, pidfd
+	if s.pidfd == nil {
+		return nil, errors.New("sandbox: start session: no process handle")
+	}
+	go s.watch()
+	return s, s.awaitReady(ctx)
+}
+
+// startRequest asks for a session on v. Without a control group the resource
+// limits have to do what they can.
+func startRequest(v *volume, l Limits, group *cgroup) map[string]any {
+	limits := map[string]int64{
+		"CORE": 1, // 1 and not 0: it stops the core dump helpers of the host too
+		"FSIZE": l.FileSize, "NOFILE": int64(l.OpenFiles), "MEMLOCK": 64 << 10, "MSGQUEUE": 0, "NICE": 0,
+		"RTPRIO": 0, "SIGPENDING": 256, "STACK": 8 << 20,
+	}
+	if v.host.switched {
+		limits["NPROC"] = int64(l.Processes) + 1
+	}
+	if group == nil || !slices.Contains(group.held, "memory") {
+		limits["DATA"] = l.Memory
+	}
+	return map[string]any{
+		"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "rlimits": limits,
+	}
+}
+
+func (d *zygoteDriver) close() error {
+	d.mu.Lock()
+	d.closed = true
+	generations := d.old
+	if d.current != nil {
+		generations = append(generations, d.current)
+	}
+	d.mu.Unlock()
+	for _, z := range generations {
+		z.close()
+	}
+	d.cgroups.close()
+	return nil
+}
+
+// session is a running child of the zygote.
+type session struct {
+	driver *zygoteDriver
+	zygote *zygote
+	group  *cgroup
+	socket net.Conn
+	pipe   *os.File
+	pid    int // in the zygote's namespace
+	pidfd  *os.File
+	report sessionReport
+	gone   chan struct{}
+	how    exitInfo // set before gone is closed
+}
+
+// open makes the socket and the pipe; it returns the session's ends.
+func (s *session) open() ([]*os.File, error) {
+	ours, theirs, err := socketPair(unix.SOCK_STREAM)
+	if err != nil {
+		return nil, err
+	}
+	defer ours.Close()
+	if s.socket, err = net.FileConn(ours); err != nil {
+		theirs.Close()
+		return nil, fmt.Errorf("session socket: %w", err)
+	}
+	var fds [2]int
+	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
+		theirs.Close()
+		return nil, fmt.Errorf("session pipe: %w", err)
+	}
+	_ = unix.SetNonblock(fds[0], true)
+	s.pipe = os.NewFile(uintptr(fds[0]), "output")
+	return []*os.File{theirs, os.NewFile(uintptr(fds[1]), "output")}, nil
+}
+
+// awaitReady reads the first frame.
+func (s *session) awaitReady(ctx context.Context) error {
+	stop := context.AfterFunc(ctx, func() { _ = s.socket.SetReadDeadline(time.Unix(1, 0)) })
+	defer stop()
+	_ = s.socket.SetReadDeadline(time.Now().Add(callTimeout))
+	f, err := readFrame(s.socket, 64<<10)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return fmt.Errorf("sandbox: session did not start: %w", err)
+	case f.kind == frameFatal:
+		return fmt.Errorf("sandbox: session did not start: %s", f.json)
+	}
+	if err := decodeReady(f, &s.report); err != nil {
+		return err
+	}
+	_ = s.socket.SetReadDeadline(time.Time{})
+	return nil
+}
+
+// watch waits for the end of the session's first process, which is the end of all:
+// the kernel kills a PID namespace with its init, and reports the init last.
+func (s *session) watch() {
+	if raw, err := s.pidfd.SyscallConn(); err == nil {
+		_ = raw.Read(func(fd uintptr) bool {
+			n, err := unix.Poll([]unix.PollFd{{Fd: int32(fd), Events: unix.POLLIN}}, 0)
+			return n > 0 || (err != nil && !errors.Is(err, unix.EINTR))
+		})
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	if reply, _, err := s.zygote.call(ctx, map[string]any{"op": "reap", "pid": s.pid}); err == nil {
+		s.how = exitInfo{code: reply.Code, signal: reply.Signal}
+	}
+	if s.group != nil {
+		s.how.outOfMemory = s.group.outOfMemory()
+	}
+	close(s.gone)
+}
+
+func (s *session) conn() net.Conn           { return s.socket }
+func (s *session) output() *os.File         { return s.pipe }
+func (s *session) exited() <-chan struct{}  { return s.gone }
+func (s *session) exit() exitInfo           { return s.how }
+func (s *session) isolation() sessionReport { return s.report }
+func (s *session) interrupt() error         { return s.signal(unix.SIGINT) }
+func (s *session) kill()                    { _ = s.signal(unix.SIGKILL) }
+
+func (s *session) signal(number unix.Signal) error {
+	raw, err := s.pidfd.SyscallConn()
+	if err != nil {
+		return err
+	}
+	var sent error
+	if err := raw.Control(func(fd uintptr) { sent = unix.PidfdSendSignal(int(fd), number, nil, 0) }); err != nil {
+		return err
+	}
+	return sent
+}
+
+func (s *session) release() {
+	s.socket.Close()
+	s.pipe.Close()
+	s.pidfd.Close()
+	if s.group != nil {
+		s.group.remove()
+	}
+}
+
+// abandon undoes a start that failed half way.
+func (s *session) abandon() {
+	if s.pidfd != nil {
+		s.kill()
+		<-s.gone
+		s.release()
+		return
+	}
+	if s.socket != nil {
+		s.socket.Close()
+		s.pipe.Close()
+	}
+	if s.group != nil {
+		s.group.remove()
+	}
+}
+
+func isRoot() bool { return os.Geteuid() == 0 }
+
+func socketPair(kind int) (ours, theirs *os.File, err error) {
+	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		return nil, nil, fmt.Errorf("socket pair: %w", err)
+	}
+	_ = unix.SetNonblock(fds[0], true)
+	return os.NewFile(uintptr(fds[0]), "socket"), os.NewFile(uintptr(fds[1]), "socket"), nil
+}
+
+// parseRights returns the descriptors in a control message.
+func parseRights(control []byte) []int {
+	messages, err := unix.ParseSocketControlMessage(control)
+	if err != nil {
+		return nil
+	}
+	var fds []int
+	for _, m := range messages {
+		if got, err := unix.ParseUnixRights(&m); err == nil {
+			for _, fd := range got {
+				unix.CloseOnExec(fd)
+			}
+			fds = append(fds, got...)
+		}
+	}
+	return fds
+}
+
+// hostPID returns the host's number of a process from its handle, 0 if it is gone.
+func hostPID(pidfd *os.File) int {
+	for _, line := range strings.Split(string(readAll(filepath.Join("/proc/self/fdinfo", strconv.Itoa(int(pidfd.Fd()))))), "\n") {
+		if value, ok := strings.CutPrefix(line, "Pid:"); ok {
+			pid, _ := strconv.Atoi(strings.TrimSpace(value))
+			return max(pid, 0)
+		}
+	}
+	return 0
+}
+
+func readAll(file string) []byte {
+	b, _ := os.ReadFile(file)
+	return b
+}

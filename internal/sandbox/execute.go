@@ -1,0 +1,162 @@
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// execution is one cell on its way.
+type execution struct {
+	session  *keyed
+	sink     *collector
+	cell     Cell
+	shown    transcript
+	stopping Status // why the cell was interrupted, "" if it was not
+}
+
+// execute runs a cell in the session's process and sees it to its end, whatever
+// the code does.
+func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, error) {
+	if err := ctx.Err(); err != nil {
+		return Result{}, err
+	}
+	began := time.Now()
+	x := &execution{session: s, sink: newCollector(m.config.Limits), cell: cell}
+	if err := s.link.begin(cell.Code, x.sink); err != nil {
+		m.config.Logger.Debug("sandbox: send cell", "error", err) // the wait sees why
+		s.link.process.kill()
+	}
+	result := Result{Status: m.wait(ctx, x)}
+	if result.Status != StatusOK && result.Status != StatusError {
+		m.count(result.Status, s.link == nil)
+	}
+	cut := x.sink.finish()
+	x.deliver()
+	result.Outputs = x.shown.take()
+	result.Files = m.changes(s)
+	result.Notice = joinNotices(s.takeNotice(), m.explain(s, result.Status), cut)
+	result.Duration = time.Since(began)
+	return result, nil
+}
+
+// wait returns when the cell is over. If it took the session with it, the
+// session's link is nil afterwards.
+func (m *Manager) wait(ctx context.Context, x *execution) Status {
+	s, k := x.session, x.session.link
+	limit := min(cmp.Or(x.cell.Timeout, m.config.Limits.CellTimeout), m.config.Limits.MaxTimeout)
+	timer := time.NewTimer(limit)
+	defer timer.Stop()
+	cancelled := ctx.Done()
+	stop := func(why Status) {
+		if x.stopping != "" {
+			k.process.kill()
+			return
+		}
+		x.stopping = why
+		_ = k.process.interrupt()
+		timer.Reset(m.config.Limits.Grace)
+	}
+	for {
+		select {
+		case <-x.sink.wake:
+			x.deliver()
+		case done := <-k.done:
+			k.end()
+			if done.Status == StatusInterrupted {
+				done.Status = StatusError // it raised KeyboardInterrupt itself
+			}
+			return cmp.Or(x.stopping, done.Status)
+		case <-timer.C:
+			stop(StatusTimeout)
+		case <-cancelled:
+			cancelled = nil
+			if x.stopping == "" {
+				stop(StatusInterrupted)
+			}
+		case <-k.broken:
+			cause := k.fault()
+			m.unbind(s)
+			m.config.Logger.Warn("sandbox: session broke the protocol", "error", cause)
+			if errors.Is(cause, errFlood) {
+				s.notice = "The session was killed because it printed far too much."
+			}
+			return StatusProtocolError
+		case <-k.process.exited():
+			m.unbind(s)
+			switch how := k.process.exit(); {
+			case how.outOfMemory:
+				return StatusOutOfMemory
+			case x.stopping != "":
+				return x.stopping
+			default:
+				return StatusDied
+			}
+		}
+	}
+}
+
+// deliver passes on what the cell showed since the last call.
+func (x *execution) deliver() {
+	for _, o := range x.sink.take() {
+		x.shown.add(o)
+		if x.cell.Output != nil {
+			x.cell.Output(o)
+		}
+	}
+}
+
+// takeNotice returns what the next result has to tell, once.
+func (s *keyed) takeNotice() string {
+	notice := s.notice
+	s.notice = ""
+	return notice
+}
+
+// explain says in one line what a status means for the session.
+func (m *Manager) explain(s *keyed, status Status) string {
+	lost := s.link == nil
+	const fresh = "The next cell gets a fresh session: all variables are gone, the files in /mnt/data are kept."
+	m.mu.Lock()
+	ended := s.ended
+	m.mu.Unlock()
+	switch {
+	case ended != "":
+		return fmt.Sprintf("The session is over (%s): variables and files are gone.", ended)
+	case status == StatusTimeout && lost:
+		return "The code ran longer than allowed, did not stop when interrupted, and was killed. " + fresh
+	case status == StatusTimeout:
+		return "The code ran longer than allowed and was interrupted. The session goes on with its variables."
+	case status == StatusInterrupted && lost:
+		return "The code was stopped and killed. " + fresh
+	case status == StatusOutOfMemory:
+		return fmt.Sprintf("The code used more than the %d MiB of memory it may have and was killed. ", m.config.Limits.Memory>>20) + fresh
+	case lost:
+		return "The session ended while the code ran. " + fresh
+	default:
+		return ""
+	}
+}
+
+func joinNotices(notices ...string) string {
+	var said []string
+	for _, n := range notices {
+		if n != "" {
+			said = append(said, n)
+		}
+	}
+	return strings.Join(said, " ")
+}
+
+// count records that a cell ended its session.
+func (m *Manager) count(status Status, lost bool) {
+	if !lost {
+		return
+	}
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.stats.Killed[string(status)]++
+}

@@ -1,0 +1,29 @@
+package sandbox
+
+import (
+	"io"
+	"os"
+)
+
+// File is an open file of a session. It ends after Limits.DownloadSize bytes, even
+// if the session makes it longer meanwhile. One goroutine may use it at a time.
+type File struct {
+	Name string // relative to /mnt/data
+	Size int64  // when it was opened
+
+	file *os.File
+	rest int64
+}
+
+// Read reads as io.Reader.
+func (f *File) Read(b []byte) (int, error) {
+	if f.rest <= 0 {
+		return 0, io.EOF
+	}
+	n, err := f.file.Read(b[:min(int64(len(b)), f.rest)])
+	f.rest -= int64(n)
+	return n, err
+}
+
+// Close closes the file.
+func (f *File) Close() error { return f.file.Close() }

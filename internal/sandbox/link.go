@@ -1,0 +1,242 @@
+package sandbox
+
+import (
+	"bufio"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"sync"
+	"syscall"
+	"time"
+)
+
+// link is the server's end of a running session: it reads whatever the session
+// sends, all the time, so that a session never blocks on a full socket and the
+// server never waits for one. Everything it reads is untrusted.
+type link struct {
+	process process
+	limits  Limits
+	done    chan doneFrame // end of the current cell
+	broken  chan struct{}  // closed at the first protocol error, or flood
+	readers sync.WaitGroup
+
+	mu     sync.Mutex
+	cell   uint32     // current cell, 0 if none
+	sink   *collector // of the current cell
+	cause  error      // why broken
+	nextID uint32
+
+	drain  sync.Mutex // one reader of the pipe at a time
+	buffer []byte     // of readSome, made at its first use
+}
+
+// doneFrame ends a cell.
+type doneFrame struct {
+	Status Status  `json:"status"`
+	CPU    float64 `json:"cpu"`
+}
+
+// errFlood says that a cell printed more than Limits.FloodBytes.
+var errFlood = errors.New("too much output")
+
+func newLink(p process, l Limits) *link {
+	k := &link{process: p, limits: l, done: make(chan doneFrame, 1), broken: make(chan struct{})}
+	k.readers.Go(k.readFrames)
+	k.readers.Go(k.readPipe)
+	return k
+}
+
+// close kills the session and waits until nothing of it is left.
+func (k *link) close() {
+	k.process.kill()
+	<-k.process.exited()
+	k.process.conn().Close()
+	k.process.output().Close()
+	k.readers.Wait()
+	k.process.release()
+}
+
+// begin sends a cell. What the session shows from now on goes to sink.
+func (k *link) begin(code string, sink *collector) error {
+	k.mu.Lock()
+	k.nextID++
+	k.cell, k.sink = k.nextID, sink
+	cell := k.cell
+	k.mu.Unlock()
+	text, err := json.Marshal(map[string]string{"code": code})
+	if err != nil {
+		return fmt.Errorf("sandbox: encode cell: %w", err)
+	}
+	conn := k.process.conn()
+	_ = conn.SetWriteDeadline(time.Now().Add(callTimeout))
+	if _, err := conn.Write(appendFrame(nil, frame{kind: frameExec, cell: cell, json: text})); err != nil {
+		return fmt.Errorf("sandbox: send cell: %w", err)
+	}
+	return nil
+}
+
+// end takes the last bytes of the cell; what comes later belongs to nobody.
+func (k *link) end() {
+	k.readAvailable()
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.cell, k.sink = 0, nil
+}
+
+// fault returns why the link broke.
+func (k *link) fault() error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	return k.cause
+}
+
+func (k *link) fail(cause error) {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.cause == nil {
+		k.cause = cause
+		close(k.broken)
+	}
+}
+
+func (k *link) readFrames() {
+	r := bufio.NewReaderSize(k.process.conn(), 16<<10)
+	for {
+		f, err := readFrame(r, frameMax)
+		if err == nil {
+			k.readAvailable() // what subprocesses wrote before the session sent this
+			err = k.handle(f)
+		}
+		if errors.Is(err, errFrame) || errors.Is(err, errFlood) {
+			k.fail(err)
+			_, _ = io.Copy(io.Discard, r) // the kill follows; until then nothing may block the session's end
+			return
+		}
+		if err != nil {
+			return // end of the session
+		}
+	}
+}
+
+// handle takes one frame of the session.
+func (k *link) handle(f frame) error {
+	k.mu.Lock()
+	sink, current := k.sink, f.cell == k.cell && f.cell != 0
+	if current && f.kind == frameDone {
+		k.cell = 0 // a second end of this cell is an error, and no end of the next
+	}
+	k.mu.Unlock()
+	switch f.kind {
+	case frameStdout, frameStderr, frameResult, frameError:
+		if current && !sink.text(f.blob) {
+			return errFlood
+		}
+	case frameImage:
+		var meta struct {
+			MIME string `json:"mime"`
+		}
+		if err := json.Unmarshal(f.json, &meta); err != nil {
+			return fmt.Errorf("%w: image: %w", errFrame, err)
+		}
+		if meta.MIME != "image/png" && meta.MIME != "image/jpeg" {
+			return fmt.Errorf("%w: image of type %q", errFrame, meta.MIME)
+		}
+		if current {
+			sink.image(Image{Data: f.blob, MIME: meta.MIME})
+		}
+	case frameDone:
+		var done doneFrame
+		if err := json.Unmarshal(f.json, &done); err != nil {
+			return fmt.Errorf("%w: done: %w", errFrame, err)
+		}
+		switch done.Status {
+		case StatusOK, StatusError, StatusInterrupted:
+		default:
+			return fmt.Errorf("%w: status %q", errFrame, done.Status)
+		}
+		if !current {
+			return fmt.Errorf("%w: end of cell %d", errFrame, f.cell)
+		}
+		k.done <- done // has room: one end for each cell, and the last one was taken
+	default:
+		return fmt.Errorf("%w: type %d", errFrame, f.kind)
+	}
+	return nil
+}
+
+// readPipe collects what subprocesses and C code write to descriptors 1 and 2.
+func (k *link) readPipe() {
+	raw, err := k.process.output().SyscallConn()
+	if err != nil {
+		return
+	}
+	for {
+		var more bool
+		var end error
+		err := raw.Read(func(fd uintptr) bool {
+			more, end = k.readSome(fd)
+			return more || end != nil
+		})
+		if errors.Is(end, errFlood) {
+			k.fail(end)
+			_, _ = io.Copy(io.Discard, k.process.output())
+		}
+		if err != nil || end != nil {
+			return // closed by us, or all writers are gone
+		}
+	}
+}
+
+// readAvailable reads what is in the pipe now.
+func (k *link) readAvailable() {
+	if raw, err := k.process.output().SyscallConn(); err == nil {
+		_ = raw.Control(func(fd uintptr) {
+			if _, err := k.readSome(fd); errors.Is(err, errFlood) {
+				k.fail(err)
+			}
+		})
+	}
+}
+
+// readSome reads the pipe until it is empty, or about a pipe's worth: then more is
+// true. The error is io.EOF when nobody is left to write.
+func (k *link) readSome(fd uintptr) (more bool, err error) {
+	k.drain.Lock()
+	defer k.drain.Unlock()
+	if k.buffer == nil {
+		k.buffer = make([]byte, 16<<10)
+	}
+	for range 8 {
+		n, err := syscall.Read(int(fd), k.buffer)
+		switch {
+		case err == syscall.EINTR:
+			continue
+		case err == syscall.EAGAIN:
+			return false, nil
+		case err != nil:
+			return false, os.NewSyscallError("read", err)
+		case n == 0:
+			return false, io.EOF
+		}
+		k.mu.Lock()
+		sink := k.sink
+		k.mu.Unlock()
+		if sink != nil && !sink.raw(k.buffer[:n]) {
+			return false, errFlood
+		}
+	}
+	return true, nil
+}
+
+// decodeReady takes the first frame of a session.
+func decodeReady(f frame, report *sessionReport) error {
+	if f.kind != frameReady {
+		return fmt.Errorf("%w: type %d before ready", errFrame, f.kind)
+	}
+	if err := json.Unmarshal(f.json, report); err != nil {
+		return fmt.Errorf("%w: ready: %w", errFrame, err)
+	}
+	return nil
+}

@@ -1,0 +1,380 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"sync"
+	"time"
+	"unicode/utf8"
+)
+
+// maxWaiting bounds the cells that wait for one session.
+const maxWaiting = 16
+
+// Manager keeps the sessions. Its methods may be called concurrently.
+type Manager struct {
+	config Config
+	driver driver // nil: there is no isolation here
+	pool   *pool
+	report Report
+
+	mu       sync.Mutex
+	closed   bool
+	sessions map[string]*keyed
+	stats    Stats
+	ending   sync.WaitGroup
+}
+
+// Stats counts sessions.
+type Stats struct {
+	Live    int            // bound to a key
+	Pooled  int            // ready for a key
+	Started int            // bound to a key since New
+	Killed  map[string]int // ended since New, by reason: expired, deleted, timeout, out_of_memory, …
+}
+
+// keyed is what a key has: a volume, and a process unless that died.
+type keyed struct {
+	key     string
+	turn    chan struct{} // one token: the holder runs a cell, or ends the session
+	expiry  *time.Timer
+	waiting int    // guarded by Manager.mu
+	ended   string // why the session is over; guarded by Manager.mu
+
+	files   sync.RWMutex // changes to these two; held to use them without the turn
+	volume  *volume
+	running process // of link
+
+	// Only for the holder of turn.
+	link   *link
+	placed map[string]bool
+	before map[string]fileState
+	notice string // for the next cell: why its session is a fresh one
+}
+
+// New starts the driver and the pool. A host on which sessions cannot be isolated
+// is no error: then Report says why, and Run returns ErrIsolation.
+func New(ctx context.Context, c Config) (*Manager, error) {
+	c = c.withDefaults()
+	if c.Dir == "" {
+		return nil, errors.New("sandbox: Config.Dir is required")
+	}
+	m := &Manager{config: c, sessions: map[string]*keyed{}, stats: Stats{Killed: map[string]int{}}}
+	d, err := newDriver(ctx, c)
+	if ctx.Err() != nil {
+		if d != nil {
+			_ = d.close()
+		}
+		return nil, ctx.Err()
+	}
+	if err != nil {
+		m.report = Report{Level: LevelNone, Driver: "none", Problem: err.Error(), Controllers: []string{}}
+		c.Logger.Error("sandbox: no isolation", "error", err)
+		return m, nil
+	}
+	m.driver, m.report = d, d.report()
+	if m.report.Level >= c.MinIsolation {
+		m.pool = newPool(d, c)
+	}
+	return m, nil
+}
+
+// Report returns the isolation that sessions have.
+func (m *Manager) Report() Report { return m.report }
+
+// Stats returns the counts of now.
+func (m *Manager) Stats() Stats {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	s := m.stats
+	s.Live = len(m.sessions)
+	if m.pool != nil {
+		s.Pooled = m.pool.size()
+	}
+	s.Killed = make(map[string]int, len(m.stats.Killed))
+	for reason, n := range m.stats.Killed {
+		s.Killed[reason] = n
+	}
+	return s
+}
+
+// Close kills every session and removes everything the Manager made. Cells that
+// run end with StatusDied.
+func (m *Manager) Close() error {
+	m.mu.Lock()
+	m.closed = true
+	keys := make([]string, 0, len(m.sessions))
+	for key := range m.sessions {
+		keys = append(keys, key)
+	}
+	m.mu.Unlock()
+	for _, key := range keys {
+		m.end(key, nil, "closed")
+	}
+	m.ending.Wait()
+	if m.pool != nil {
+		m.pool.close()
+	}
+	if m.driver == nil {
+		return nil
+	}
+	return m.driver.close()
+}
+
+// Kill ends the session of key and removes its files; a cell that runs in it ends
+// with StatusDied. It returns when nothing is left. A key without session is fine.
+func (m *Manager) Kill(key string) { m.end(key, nil, "deleted") }
+
+// Open opens a regular file of /mnt/data of key's session for reading. name may be
+// "x.csv", "sub/x.csv" or "/mnt/data/x.csv". Errors wrap ErrNoSession,
+// fs.ErrNotExist or ErrUnsafe.
+func (m *Manager) Open(key, name string) (*File, error) {
+	m.mu.Lock()
+	s := m.sessions[key]
+	m.mu.Unlock()
+	if s == nil {
+		return nil, ErrNoSession
+	}
+	s.files.RLock()
+	defer s.files.RUnlock()
+	if s.volume == nil {
+		return nil, ErrNoSession
+	}
+	return s.volume.open(name, m.config.Limits.DownloadSize)
+}
+
+// Run runs one cell in the session of key, making the session if there is none.
+// Cells of one key run one at a time; ctx bounds the wait too. The error says that
+// the cell could not be run; what became of one that ran is in the Result. If ctx
+// ends while the cell runs, the cell is interrupted, and killed after Limits.Grace.
+func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error) {
+	if m.report.Level < m.config.MinIsolation {
+		return Result{}, fmt.Errorf("%w: have %s, want %s: %s", ErrIsolation, m.report.Level, m.config.MinIsolation, m.report.Problem)
+	}
+	if len(cell.Code) > m.config.Limits.CodeBytes {
+		return Result{}, fmt.Errorf("%w: %d bytes of code", ErrTooLarge, len(cell.Code))
+	}
+	if key == "" || len(key) > 512 || !utf8.ValidString(key) {
+		return Result{}, fmt.Errorf("sandbox: malformed key")
+	}
+	s, err := m.acquire(ctx, key)
+	if err != nil {
+		return Result{}, err
+	}
+	defer func() { <-s.turn }()
+	if err := m.provide(ctx, s); err != nil {
+		return Result{}, err
+	}
+	if err := m.place(ctx, s, cell.Inputs); err != nil {
+		return Result{}, err
+	}
+	return m.execute(ctx, s, cell)
+}
+
+// acquire returns the session of key, and the turn in it.
+func (m *Manager) acquire(ctx context.Context, key string) (*keyed, error) {
+	for {
+		s, err := m.lookup(key)
+		if err != nil {
+			return nil, err
+		}
+		select {
+		case s.turn <- struct{}{}:
+		case <-ctx.Done():
+			err = ctx.Err()
+		}
+		m.mu.Lock()
+		s.waiting--
+		ended := s.ended
+		m.mu.Unlock()
+		if err != nil {
+			return nil, err
+		}
+		if ended == "" {
+			return s, nil
+		}
+		<-s.turn // it ended while we waited: the key gets a new one
+	}
+}
+
+func (m *Manager) lookup(key string) (*keyed, error) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if m.closed {
+		return nil, ErrClosed
+	}
+	s := m.sessions[key]
+	if s == nil {
+		if len(m.sessions) >= m.config.MaxSessions {
+			return nil, ErrBusy
+		}
+		s = &keyed{key: key, turn: make(chan struct{}, 1)}
+		s.expiry = time.AfterFunc(m.config.Lifetime, func() { m.end(key, s, "expired") })
+		m.sessions[key] = s
+		m.stats.Started++
+	}
+	if s.waiting >= maxWaiting {
+		return nil, fmt.Errorf("%w: %d cells wait for this one", ErrBusy, s.waiting)
+	}
+	s.waiting++
+	return s, nil
+}
+
+// end ends the session of key, only if it is still only where that is not nil. The
+// first caller does it; it returns when nothing of the session is left.
+func (m *Manager) end(key string, only *keyed, reason string) {
+	m.mu.Lock()
+	s := m.sessions[key]
+	if s == nil || (only != nil && s != only) {
+		m.mu.Unlock()
+		return
+	}
+	delete(m.sessions, key)
+	s.ended = reason
+	m.stats.Killed[reason]++
+	m.ending.Add(1)
+	m.mu.Unlock()
+	defer m.ending.Done()
+	s.expiry.Stop()
+	s.files.RLock()
+	if s.running != nil {
+		s.running.kill()
+	}
+	s.files.RUnlock()
+	s.turn <- struct{}{}
+	defer func() { <-s.turn }()
+	m.unbind(s)
+	if s.volume != nil {
+		v := s.volume
+		s.files.Lock()
+		s.volume = nil
+		s.files.Unlock()
+		m.driver.dropVolume(v)
+	}
+}
+
+// bind gives the session a process, unless it ended meanwhile.
+func (m *Manager) bind(s *keyed, k *link, v *volume) error {
+	s.files.Lock()
+	s.link, s.running, s.volume = k, k.process, v
+	s.files.Unlock()
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	if s.ended != "" {
+		return fmt.Errorf("sandbox: session %s", s.ended)
+	}
+	return nil
+}
+
+// unbind ends the session's process, if it has one.
+func (m *Manager) unbind(s *keyed) {
+	if s.link == nil {
+		return
+	}
+	s.link.close()
+	s.files.Lock()
+	s.link, s.running = nil, nil
+	s.files.Unlock()
+}
+
+// provide makes sure that the session has a process.
+func (m *Manager) provide(ctx context.Context, s *keyed) error {
+	if s.link != nil {
+		select {
+		case <-s.link.process.exited():
+			m.lose(s, "died between two cells")
+		case <-s.link.broken:
+			m.lose(s, "broke the protocol between two cells")
+		default:
+			return nil
+		}
+	}
+	if s.volume == nil {
+		seat, err := m.pool.take(ctx)
+		if err != nil {
+			return err
+		}
+		s.placed = map[string]bool{}
+		s.before, err = seat.volume.list(m.config.Limits.ListedFiles)
+		return errors.Join(err, m.bind(s, seat.link, seat.volume))
+	}
+	p, v, err := m.restart(ctx, s)
+	if err != nil {
+		return err
+	}
+	return m.bind(s, newLink(p, m.config.Limits), v)
+}
+
+// restart starts a process on the session's files. If they belong to a zygote that
+// is gone, they are copied first.
+func (m *Manager) restart(ctx context.Context, s *keyed) (process, *volume, error) {
+	p, err := m.driver.start(ctx, s.volume)
+	if !errors.Is(err, errVolumeLost) {
+		return p, s.volume, err
+	}
+	v, err := m.driver.makeVolume(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if err := v.copyFrom(s.volume, m.config.Limits); err != nil {
+		s.notice += " Some of its files could not be kept."
+	}
+	p, err = m.driver.start(ctx, v)
+	if err != nil {
+		m.driver.dropVolume(v)
+		return nil, nil, err
+	}
+	old := s.volume
+	s.files.Lock()
+	s.volume = v
+	s.files.Unlock()
+	m.driver.dropVolume(old)
+	s.before, err = v.list(m.config.Limits.ListedFiles)
+	return p, v, err
+}
+
+// lose ends a process that is of no use any more, and remembers what to tell.
+func (m *Manager) lose(s *keyed, what string) {
+	m.unbind(s)
+	s.notice = fmt.Sprintf("The session was restarted because it %s: all variables are gone, the files in /mnt/data are kept.", what)
+}
+
+// place puts the inputs that the session does not have yet into its files.
+func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) error {
+	fresh := false
+	for _, in := range inputs {
+		if s.placed[in.ID] {
+			continue
+		}
+		if err := s.volume.place(ctx, in, m.config.Limits.FileSize); err != nil {
+			return err
+		}
+		s.placed[in.ID], fresh = true, true
+	}
+	if !fresh {
+		return nil
+	}
+	var err error
+	s.before, err = s.volume.list(m.config.Limits.ListedFiles)
+	return err
+}
+
+// changes returns the files that are new or different since the last call.
+func (m *Manager) changes(s *keyed) []FileInfo {
+	after, err := s.volume.list(m.config.Limits.ListedFiles)
+	if err != nil {
+		m.config.Logger.Warn("sandbox: list files", "error", err)
+		return nil
+	}
+	var files []FileInfo
+	for _, name := range slices.Sorted(maps.Keys(after)) {
+		if after[name] != s.before[name] {
+			files = append(files, after[name].info(name))
+		}
+	}
+	s.before = after
+	return files
+}

@@ -1,0 +1,78 @@
+package sandbox
+
+import (
+	"encoding/json"
+	"fmt"
+	"strings"
+)
+
+// Level orders how well a session is kept apart from the host.
+type Level int
+
+// The levels, weakest first.
+const (
+	LevelNone       Level = iota + 1 // sessions cannot be made
+	LevelNamespaces                  // own user, mount, process, network namespaces; capabilities dropped; seccomp
+	LevelFull                        // namespaces, plus hard limits by control groups, Landlock, and an id per session
+)
+
+var levelNames = map[Level]string{LevelNone: "none", LevelNamespaces: "namespaces", LevelFull: "full"}
+
+// String returns none, namespaces or full.
+func (l Level) String() string { return levelNames[l] }
+
+// MarshalText encodes the level as its name.
+func (l Level) MarshalText() ([]byte, error) { return []byte(l.String()), nil }
+
+// UnmarshalText accepts the names that MarshalText gives.
+func (l *Level) UnmarshalText(b []byte) error {
+	for level, name := range levelNames {
+		if name == string(b) {
+			*l = level
+			return nil
+		}
+	}
+	return fmt.Errorf("sandbox: unknown isolation level %q", b)
+}
+
+// Report says what isolation is in force, as the first session measured it and not
+// as it was configured.
+type Report struct {
+	Level         Level             `json:"level"`
+	Driver        string            `json:"driver"`
+	Problem       string            `json:"problem,omitzero"` // why there is no isolation, or less than full
+	UserNamespace bool              `json:"user_namespace"`
+	UniqueUser    bool              `json:"unique_user"` // every session has a host user id of its own
+	Network       bool              `json:"network"`     // whether a session can reach any network
+	Seccomp       bool              `json:"seccomp"`
+	Landlock      int               `json:"landlock_abi"` // 0: none
+	Proc          string            `json:"proc"`         // "subset": own processes only; "none"
+	Cgroups       string            `json:"cgroups"`      // "v2", "v1" or "none": then rlimits and a watchdog
+	Controllers   []string          `json:"controllers"`  // hard limits in force: memory, pids, cpu
+	DataVolume    string            `json:"data_volume"`  // how the size of /mnt/data is bound
+	Python        string            `json:"python"`
+	Shell         string            `json:"shell"` // "ipython", or "minimal" where it is not installed
+	Packages      map[string]string `json:"packages"`
+}
+
+// String returns the report on one line for the start-up log.
+func (r Report) String() string {
+	b, err := json.Marshal(r)
+	if err != nil {
+		return err.Error()
+	}
+	fields := strings.NewReplacer(`"`, "", "{", "", "}", "", ",", " ", ":", "=").Replace(string(b))
+	return "sandbox " + fields
+}
+
+// grade sets the level from what is in force.
+func (r *Report) grade() {
+	switch {
+	case r.Problem != "" || !r.UserNamespace || !r.Seccomp || r.Network:
+		r.Level = LevelNone
+	case r.Cgroups != "none" && len(r.Controllers) >= 2 && r.Landlock > 0 && r.UniqueUser && r.Proc == "subset":
+		r.Level = LevelFull
+	default:
+		r.Level = LevelNamespaces
+	}
+}

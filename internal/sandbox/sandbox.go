@@ -1,0 +1,163 @@
+package sandbox
+
+import (
+	"cmp"
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"runtime"
+	"time"
+)
+
+// Errors of Run and Open.
+var (
+	// ErrIsolation says that the isolation in force is below Config.MinIsolation.
+	ErrIsolation = errors.New("sandbox: isolation below the configured minimum")
+	// ErrBusy says that no session can be made now: too many live, or the host is short of memory.
+	ErrBusy = errors.New("sandbox: too many sessions")
+	// ErrClosed says that the Manager is closed.
+	ErrClosed = errors.New("sandbox: closed")
+	// ErrNoSession says that the key has no live session.
+	ErrNoSession = errors.New("sandbox: no session")
+	// ErrUnsafe says that a path leads out of the session's files, or to something that is no regular file.
+	ErrUnsafe = errors.New("sandbox: unsafe path")
+	// ErrTooLarge says that code or an input file is above its limit.
+	ErrTooLarge = errors.New("sandbox: too large")
+)
+
+// Config says how sessions are made. Zero fields mean the documented defaults.
+type Config struct {
+	Python   string // interpreter, absolute path; default /usr/bin/python3
+	Packages string // folder of installed packages, "" for none
+	// Dir is a folder the Manager owns; what an earlier process left there is removed. Required.
+	Dir          string
+	Limits       Limits
+	Pool         int           // ready sessions kept for the first cell of a key; default 4, negative for none
+	Lifetime     time.Duration // of a session, from its first cell; default 1 h
+	MaxSessions  int           // live sessions; default 64
+	MinIsolation Level         // default LevelNamespaces
+	Logger       *slog.Logger  // default: discard
+}
+
+// Limits bound one session. Zero fields mean the documented defaults.
+type Limits struct {
+	Memory       int64         // bytes of all processes and of the files in /mnt/data, /tmp and /dev/shm; default 1 GiB
+	DataBytes    int64         // size of /mnt/data; default 512 MiB
+	DataInodes   int           // files in /mnt/data; default 20 000
+	TmpBytes     int64         // size of /tmp, and half of it for /dev/shm; default 128 MiB
+	FileSize     int64         // bytes of one file; default 512 MiB
+	OpenFiles    int           // per process; default 1024
+	Processes    int           // processes and threads; default 128
+	CPU          float64       // processors; default 1
+	CellTimeout  time.Duration // of one cell; default 60 s
+	MaxTimeout   time.Duration // of what a Cell may ask for; default 10 min
+	Grace        time.Duration // between the interrupt of a cell and its kill; default 2 s
+	CodeBytes    int           // of one cell; default 1 MiB
+	OutputBytes  int64         // of text kept of one cell, the first three quarters and the last; default 1 MiB
+	FloodBytes   int64         // of text of one cell after which the session is killed; default 256 MiB
+	Images       int           // kept of one cell; default 20
+	ImageBytes   int64         // of all images of one cell; default 32 MiB
+	ListedFiles  int           // files looked at in /mnt/data; default 10 000
+	DownloadSize int64         // bytes that Open gives of one file; default 512 MiB
+}
+
+func (l Limits) withDefaults() Limits {
+	l.Memory = cmp.Or(l.Memory, 1<<30)
+	l.DataBytes = cmp.Or(l.DataBytes, 512<<20)
+	l.DataInodes = cmp.Or(l.DataInodes, 20_000)
+	l.TmpBytes = cmp.Or(l.TmpBytes, 128<<20)
+	l.FileSize = cmp.Or(l.FileSize, 512<<20)
+	l.OpenFiles = cmp.Or(l.OpenFiles, 1024)
+	l.Processes = cmp.Or(l.Processes, 128)
+	l.CPU = cmp.Or(l.CPU, 1)
+	l.CellTimeout = cmp.Or(l.CellTimeout, time.Minute)
+	l.MaxTimeout = cmp.Or(l.MaxTimeout, 10*time.Minute)
+	l.Grace = cmp.Or(l.Grace, 2*time.Second)
+	l.CodeBytes = cmp.Or(l.CodeBytes, 1<<20)
+	l.OutputBytes = cmp.Or(l.OutputBytes, 1<<20)
+	l.FloodBytes = cmp.Or(l.FloodBytes, 256<<20)
+	l.Images = cmp.Or(l.Images, 20)
+	l.ImageBytes = cmp.Or(l.ImageBytes, 32<<20)
+	l.ListedFiles = cmp.Or(l.ListedFiles, 10_000)
+	l.DownloadSize = cmp.Or(l.DownloadSize, 512<<20)
+	return l
+}
+
+func (c Config) withDefaults() Config {
+	c.Python = cmp.Or(c.Python, "/usr/bin/python3")
+	c.Limits = c.Limits.withDefaults()
+	c.Pool = max(0, cmp.Or(c.Pool, 4))
+	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)
+	c.MaxSessions = cmp.Or(c.MaxSessions, 64)
+	c.MinIsolation = cmp.Or(c.MinIsolation, LevelNamespaces)
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	return c
+}
+
+// Cell is one piece of code to run.
+type Cell struct {
+	Code    string
+	Inputs  []Input       // files to place before the code runs; those this session has (same ID) are skipped
+	Timeout time.Duration // default Limits.CellTimeout, at most Limits.MaxTimeout
+	Output  func(Output)  // if not nil, gets every output as it arrives, in order, on Run's goroutine
+}
+
+// Input is a file for the session. It is placed as /mnt/data/<ID> and, where Name
+// is a safe and free file name, as /mnt/data/<Name>, a hard link to the same file.
+type Input struct {
+	ID   string
+	Name string
+	Open func(context.Context) (io.ReadCloser, error)
+}
+
+// Output is one thing a cell showed: exactly one field is set.
+type Output struct {
+	Logs  string // a piece of stdout, stderr, a value's text or a traceback; valid UTF-8
+	Image *Image
+}
+
+// Image is a picture as the session made it. Its bytes are untrusted: nothing here decodes them.
+type Image struct {
+	Data []byte
+	MIME string // image/png or image/jpeg
+}
+
+// Status says how a cell ended.
+type Status string
+
+// A session goes on after the first three; after the others the next cell of its
+// key gets a fresh one.
+const (
+	StatusOK            Status = "ok"
+	StatusError         Status = "error"       // the code raised an exception
+	StatusInterrupted   Status = "interrupted" // stopped because Run's context ended
+	StatusTimeout       Status = "timeout"     // stopped at its time limit; Result.Notice says whether the session survived
+	StatusOutOfMemory   Status = "out_of_memory"
+	StatusDied          Status = "died"           // the session's process ended: a crash, os._exit, or a kill
+	StatusProtocolError Status = "protocol_error" // the session sent what no agent sends, and was killed
+)
+
+// Result is what became of a cell.
+type Result struct {
+	Status   Status
+	Notice   string // one line for the model if something happened to the session, else ""
+	Outputs  []Output
+	Files    []FileInfo // files of /mnt/data that the cell added or changed, inputs excluded, by path
+	Duration time.Duration
+}
+
+// FileInfo describes a file of a session.
+type FileInfo struct {
+	Path    string // relative to /mnt/data, with slashes
+	Size    int64
+	ModTime time.Time
+}
+
+// reservedCPU is kept for the server when all sessions are busy.
+const reservedCPU = 0.5
+
+// hostCPU is what all sessions together may use.
+func hostCPU() float64 { return max(0.5, float64(runtime.NumCPU())-reservedCPU) }

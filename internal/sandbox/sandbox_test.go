@@ -1,0 +1,79 @@
+package sandbox
+
+import (
+	"log/slog"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// newManager returns a Manager on the interpreter that UNDERSTUDY_TEST_PYTHON and
+// UNDERSTUDY_TEST_PACKAGES name.
+func newManager(t testing.TB, change func(*Config)) *Manager {
+	t.Helper()
+	c := Config{
+		Python: os.Getenv("UNDERSTUDY_TEST_PYTHON"), Packages: os.Getenv("UNDERSTUDY_TEST_PACKAGES"),
+		Dir: t.TempDir(), Pool: -1,
+		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
+	}
+	if change != nil {
+		change(&c)
+	}
+	m, err := New(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := m.Close(); err != nil {
+			t.Errorf("Close: %v", err)
+		}
+	})
+	if m.Report().Level < c.withDefaults().MinIsolation {
+		unavailable(t, m.Report().Problem)
+	}
+	return m
+}
+
+// unavailable skips a test that this machine cannot run. In CI it fails instead:
+// there nothing may go untested in silence.
+func unavailable(t testing.TB, why string) {
+	t.Helper()
+	if os.Getenv("CI") == "true" {
+		t.Fatalf("cannot run in CI: %s", why)
+	}
+	t.Skipf("SKIPPED, this machine lacks what the test needs: %s", why)
+}
+
+// needPackages skips a test without the packages it is about.
+func needPackages(t testing.TB, m *Manager, names ...string) {
+	t.Helper()
+	for _, name := range names {
+		if _, ok := m.Report().Packages[name]; !ok {
+			unavailable(t, "Python package "+name+"; set UNDERSTUDY_TEST_PACKAGES")
+		}
+	}
+}
+
+// run runs one cell that must be able to run.
+func run(t testing.TB, m *Manager, key, code string) Result {
+	t.Helper()
+	r, err := m.Run(t.Context(), key, Cell{Code: code})
+	if err != nil {
+		t.Fatalf("Run(%q): %v", code, err)
+	}
+	return r
+}
+
+// logs returns the text of a result.
+func logs(r Result) string {
+	var b strings.Builder
+	for _, o := range r.Outputs {
+		b.WriteString(o.Logs)
+	}
+	return b.String()
+}
+
+func images(r Result) int {
+	return len(slices.DeleteFunc(slices.Clone(r.Outputs), func(o Output) bool { return o.Image == nil }))
+}

@@ -1,0 +1,287 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"math/rand/v2"
+	"os"
+	"path"
+	"runtime"
+	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"golang.org/x/sys/unix"
+)
+
+// The files of a session belong to whoever runs code in it. It may turn any path
+// into a link, a pipe or a loop between two looks at it, so the server reaches them
+// only from the folder's descriptor, below it, and never through a link.
+const (
+	resolveSafely = unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS | unix.RESOLVE_NO_XDEV
+	openSafely    = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC | unix.O_NOCTTY
+
+	dataPath = "/mnt/data"
+	maxDepth = 16  // of folders that are looked at
+	maxName  = 255 // bytes
+)
+
+// openIn opens name in the volume; flags come on top of openSafely.
+func (v *volume) openIn(name string, flags int, mode uint32) (*os.File, error) {
+	how := &unix.OpenHow{Flags: uint64(flags | openSafely), Resolve: resolveSafely}
+	if flags&unix.O_CREAT != 0 {
+		how.Mode = uint64(mode)
+	}
+	for range 8 { // EAGAIN: a rename elsewhere made the kernel unsure
+		fd, err := unix.Openat2(int(v.dir.Fd()), name, how)
+		if errors.Is(err, unix.EAGAIN) || errors.Is(err, unix.EINTR) {
+			continue
+		}
+		if err != nil {
+			return nil, &fs.PathError{Op: "open", Path: name, Err: err}
+		}
+		return os.NewFile(uintptr(fd), name), nil
+	}
+	return nil, fmt.Errorf("%w: %s keeps changing", ErrUnsafe, name)
+}
+
+// open opens a regular file for reading.
+func (v *volume) open(name string, limit int64) (*File, error) {
+	name, err := cleanPath(name)
+	if err != nil {
+		return nil, err
+	}
+	f, err := v.openIn(name, unix.O_RDONLY, 0)
+	switch {
+	case errors.Is(err, fs.ErrNotExist), errors.Is(err, unix.ENOTDIR):
+		return nil, fmt.Errorf("sandbox: %s: %w", name, fs.ErrNotExist)
+	case err != nil:
+		return nil, fmt.Errorf("%w: %w", ErrUnsafe, err)
+	}
+	info, err := f.Stat()
+	if err == nil && !info.Mode().IsRegular() {
+		err = fmt.Errorf("%w: %s is no regular file", ErrUnsafe, name)
+	}
+	if err != nil {
+		f.Close()
+		return nil, err
+	}
+	return &File{Name: name, Size: min(info.Size(), limit), file: f, rest: limit}, nil
+}
+
+// cleanPath returns name relative to /mnt/data.
+func cleanPath(name string) (string, error) {
+	if len(name) > 4096 || !utf8.ValidString(name) || strings.ContainsRune(name, 0) {
+		return "", fmt.Errorf("%w: malformed name", ErrUnsafe)
+	}
+	if rest, ok := strings.CutPrefix(path.Clean(name), dataPath+"/"); ok {
+		name = rest
+	}
+	clean := path.Clean(name)
+	if !fs.ValidPath(clean) || clean == "." {
+		return "", fmt.Errorf("%w: %s", ErrUnsafe, name)
+	}
+	return clean, nil
+}
+
+// fileState tells whether a file changed.
+type fileState struct {
+	inode   uint64
+	size    int64
+	changed int64 // modification time, ns
+}
+
+// list returns the regular files of the volume, at most limit, by path.
+func (v *volume) list(limit int) (map[string]fileState, error) {
+	files := map[string]fileState{}
+	seen := 0
+	var walk func(dir string, depth int) error
+	walk = func(dir string, depth int) error {
+		d, err := v.openIn(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
+		if err != nil {
+			if dir == "." {
+				return err
+			}
+			return nil // gone, or closed to us, or turned into something else: not listed
+		}
+		defer d.Close()
+		for {
+			names, err := d.Readdirnames(256)
+			for _, name := range names {
+				if seen++; seen > limit {
+					return nil
+				}
+				if !utf8.ValidString(name) {
+					continue
+				}
+				var st unix.Stat_t
+				if unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
+					continue
+				}
+				full := path.Join(dir, name)
+				switch st.Mode & unix.S_IFMT {
+				case unix.S_IFREG:
+					files[full] = fileState{inode: st.Ino, size: st.Size, changed: st.Mtim.Nano()}
+				case unix.S_IFDIR:
+					if depth < maxDepth {
+						if err := walk(full, depth+1); err != nil {
+							return err
+						}
+					}
+				}
+			}
+			if err != nil || len(names) == 0 {
+				return nil
+			}
+		}
+	}
+	if err := walk(".", 1); err != nil {
+		return nil, fmt.Errorf("sandbox: list files: %w", err)
+	}
+	return files, nil
+}
+
+// info describes a file for a Result.
+func (s fileState) info(name string) FileInfo {
+	return FileInfo{Path: name, Size: s.size, ModTime: time.Unix(0, s.changed)}
+}
+
+// place writes in as /mnt/data/<ID> and links its name to it.
+func (v *volume) place(ctx context.Context, in Input, limit int64) error {
+	if !safeName(in.ID) {
+		return fmt.Errorf("%w: input id %q", ErrUnsafe, in.ID)
+	}
+	source, err := in.Open(ctx)
+	if err != nil {
+		return fmt.Errorf("sandbox: open input %s: %w", in.ID, err)
+	}
+	defer source.Close()
+	if err := v.write(in.ID, source, limit); err != nil {
+		return err
+	}
+	name := path.Base(strings.ReplaceAll(in.Name, `\`, "/"))
+	if !safeName(name) || name == in.ID {
+		return nil
+	}
+	return v.asOwner(func() error {
+		dir := int(v.dir.Fd())
+		err := unix.Linkat(dir, in.ID, dir, name, 0)
+		if err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("sandbox: link input %s: %w", in.ID, err)
+		}
+		return nil
+	})
+}
+
+// write makes the file name from source, whole or not at all. A file that is there
+// is replaced; a link is replaced too, not followed.
+func (v *volume) write(name string, source io.Reader, limit int64) error {
+	temporary := fmt.Sprintf(".understudy-%016x", rand.Uint64())
+	var f *os.File
+	err := v.asOwner(func() (err error) {
+		f, err = v.openIn(temporary, unix.O_WRONLY|unix.O_CREAT|unix.O_EXCL, 0o644)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("sandbox: make %s: %w", name, err)
+	}
+	n, err := io.Copy(f, io.LimitReader(source, limit+1))
+	err = errors.Join(err, f.Close())
+	if err == nil && n > limit {
+		err = fmt.Errorf("%w: input %s", ErrTooLarge, name)
+	}
+	dir := int(v.dir.Fd())
+	return v.asOwner(func() error {
+		if err == nil {
+			if err = unix.Renameat2(dir, temporary, dir, name, 0); err == nil {
+				return nil
+			}
+		}
+		_ = unix.Unlinkat(dir, temporary, 0)
+		return fmt.Errorf("sandbox: write %s: %w", name, err)
+	})
+}
+
+// asOwner calls f with the file access rights of the session's user, where that is
+// not the server's own: its file system knows no other, so root itself cannot make
+// files there, and what the session may not do, f may not do either.
+func (v *volume) asOwner(f func() error) error {
+	if !v.host.switched {
+		return f()
+	}
+	result := make(chan error)
+	go func() {
+		runtime.LockOSThread()
+		err := setFileUser(v.host.id)
+		if err == nil {
+			err = f()
+		}
+		if setFileUser(os.Geteuid()) == nil {
+			runtime.UnlockOSThread() // else the thread dies with the goroutine
+		}
+		result <- err
+	}()
+	return <-result
+}
+
+// setFileUser sets the calling thread's user and group for file access.
+func setFileUser(id int) error {
+	const ask = -1 // changes nothing, returns the current id
+	for _, set := range []func(int) (int, error){unix.SetfsgidRetGid, unix.SetfsuidRetUid} {
+		if _, err := set(id); err != nil {
+			return fmt.Errorf("set file user: %w", err)
+		}
+		if now, err := set(ask); err != nil || now != id {
+			return fmt.Errorf("set file user: is %d, want %d", now, id)
+		}
+	}
+	return nil
+}
+
+// safeName reports whether name can be one plain file.
+func safeName(name string) bool {
+	if name == "" || name == "." || name == ".." || len(name) > maxName || !utf8.ValidString(name) {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool { return r == '/' || !unicode.IsPrint(r) })
+}
+
+// copyFrom copies the regular files of old into a volume no session has used yet.
+// It returns the first error, after having copied what it could.
+func (v *volume) copyFrom(old *volume, l Limits) error {
+	files, first := old.list(l.ListedFiles)
+	for name := range files {
+		f, err := old.open(name, l.DataBytes)
+		if err == nil {
+			err = v.makeFolders(path.Dir(name))
+		}
+		if err == nil {
+			err = v.write(name, f, l.DataBytes)
+		}
+		if f != nil {
+			f.Close()
+		}
+		first = errors.Join(first, err)
+	}
+	return first
+}
+
+// makeFolders makes the folder dir and those above it.
+func (v *volume) makeFolders(dir string) error {
+	if dir == "." {
+		return nil
+	}
+	if err := v.makeFolders(path.Dir(dir)); err != nil {
+		return err
+	}
+	return v.asOwner(func() error {
+		if err := unix.Mkdirat(int(v.dir.Fd()), dir, 0o755); err != nil && !errors.Is(err, unix.EEXIST) {
+			return fmt.Errorf("sandbox: make folder %s: %w", dir, err)
+		}
+		return nil
+	})
+}
