@@ -39,6 +39,9 @@ func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, err
 	result.Outputs = x.shown.take()
 	result.Files = m.changes(s)
 	result.Notice = joinNotices(s.takeNotice(), m.explain(s, result.Status), cut)
+	if s.link == nil {
+		s.notice = "This is a fresh session: the variables of earlier cells are gone, the files in /mnt/data are kept."
+	}
 	result.Duration = time.Since(began)
 	return result, nil
 }
@@ -119,7 +122,7 @@ func (s *keyed) takeNotice() string {
 // explain says in one line what a status means for the session.
 func (m *Manager) explain(s *keyed, status Status) string {
 	lost := s.link == nil
-	const fresh = "The next cell gets a fresh session: all variables are gone, the files in /mnt/data are kept."
+	const fresh = "All variables are gone, the files in /mnt/data are kept."
 	m.mu.Lock()
 	ended := s.ended
 	m.mu.Unlock()

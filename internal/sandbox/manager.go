@@ -339,7 +339,7 @@ func (m *Manager) restart(ctx context.Context, s *keyed) (process, *volume, erro
 // lose ends a process that is of no use any more, and remembers what to tell.
 func (m *Manager) lose(s *keyed, what string) {
 	m.unbind(s)
-	s.notice = fmt.Sprintf("The session was restarted because it %s: all variables are gone, the files in /mnt/data are kept.", what)
+	s.notice = fmt.Sprintf("The session was restarted because it %s: the variables of earlier cells are gone, the files in /mnt/data are kept.", what)
 }
 
 // place puts the inputs that the session does not have yet into its files.

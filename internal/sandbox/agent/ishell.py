@@ -84,7 +84,6 @@ class Shell(InteractiveShell):
         """Forget the cells of the warm-up."""
         self.reset(new_session=True)
         self.execution_count = 1
-        self.displayhook.flush() if hasattr(self.displayhook, "cull_count") else None
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)
@@ -106,12 +105,12 @@ def make():
                 break
             except Exception:  # the spelling differs between releases
                 continue
+    warnings.filterwarnings("ignore", message="To exit: use")
     formatter = shell.display_formatter
     formatter.active_types = [*kernel.IMAGE_TYPES, *kernel.TEXT_TYPES]
     formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", kernel.figure_to_png)
     shell.register_magic_function(no_network, "line", "pip")
     shell.register_magic_function(no_network, "line", "conda")
-    shell.user_ns["exit"] = shell.user_ns["quit"] = shell.user_ns.get("exit")
     return shell
 
 

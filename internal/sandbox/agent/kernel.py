@@ -119,6 +119,7 @@ class Stream(io.TextIOBase):
         self._fd = fd
         self._pending = ""
         self._owner = 0
+        self.at_start = True  # of a line
         self.buffer = _Bytes(self)
 
     name = property(lambda self: "<stdout>" if self._kind == STDOUT else "<stderr>")
@@ -165,6 +166,7 @@ class Stream(io.TextIOBase):
             self._send(text.replace("\r", ""))
 
     def _send(self, text):
+        self.at_start = text.endswith("\n")
         for start in range(0, len(text), 1 << 20):
             self._channel.send(self._kind, self._owner, None,
                                text[start:start + (1 << 20)].encode("utf-8", "replace"))
@@ -254,9 +256,12 @@ class Display:
         self.image("image/png", png(figure))
 
     def _settle(self):
+        """Let the text before go out first, and end its line."""
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, Stream):
                 stream.finish()
+                if not stream.at_start:
+                    stream.write("\n")
 
 
 display = Display()
@@ -398,7 +403,10 @@ def run(channel, shell, cell, code):
     display.channel = channel
     for stream in (sys.stdout, sys.stderr):
         with contextlib.suppress(Exception):
-            stream.finish() if isinstance(stream, Stream) else stream.flush()
+            stream.flush()
+        if isinstance(stream, Stream):
+            stream.finish()
+            stream.at_start = True
     if not isinstance(sys.stdin, io.TextIOWrapper) or sys.stdin.closed:
         sys.stdin = _null_input()
     channel.retire()

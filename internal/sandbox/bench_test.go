@@ -1,0 +1,72 @@
+package sandbox
+
+import (
+	"fmt"
+	"slices"
+	"testing"
+	"time"
+)
+
+// spread reports the median and the 99th percentile of durations.
+func spread(b *testing.B, name string, times []time.Duration) {
+	slices.Sort(times)
+	at := func(q float64) float64 {
+		return float64(times[int(q*float64(len(times)-1))]) / float64(time.Millisecond)
+	}
+	b.ReportMetric(at(0.5), name+"-p50-ms")
+	b.ReportMetric(at(0.99), name+"-p99-ms")
+}
+
+// BenchmarkRoundTrip runs x=1 in one session, as a caller sees it.
+func BenchmarkRoundTrip(b *testing.B) {
+	m := newManager(b, nil)
+	run(b, m, "k", "x=1")
+	var times []time.Duration
+	for b.Loop() {
+		began := time.Now()
+		run(b, m, "k", "x=1")
+		times = append(times, time.Since(began))
+	}
+	spread(b, "cell", times)
+}
+
+// BenchmarkFirstCell takes a session from the pool for each iteration: hand-over is
+// the pool alone, first what a caller of Run sees for a new key.
+func BenchmarkFirstCell(b *testing.B) {
+	for _, c := range []struct{ name, need, code string }{
+		{"assign", "", "x=1"},
+		{"pandas", "pandas", "import pandas as pd\ndf = pd.DataFrame({'a': range(100)})\ndf.describe()"},
+		{"plot", "matplotlib", "import matplotlib.pyplot as plt\nplt.plot([1, 2, 3])"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			m := newManager(b, func(c *Config) { c.Pool = 4 })
+			if c.need != "" {
+				needPackages(b, m, c.need)
+			}
+			var handover, first, second []time.Duration
+			for i := 0; b.Loop(); i++ {
+				for m.Stats().Pooled < 4 {
+					time.Sleep(time.Millisecond)
+				}
+				began := time.Now()
+				s, err := m.pool.take(b.Context())
+				handover = append(handover, time.Since(began))
+				if err != nil {
+					b.Fatal(err)
+				}
+				m.pool.discard(s)
+				key := fmt.Sprint("k", i)
+				began = time.Now()
+				run(b, m, key, c.code)
+				first = append(first, time.Since(began))
+				began = time.Now()
+				run(b, m, key, c.code)
+				second = append(second, time.Since(began))
+				m.Kill(key)
+			}
+			spread(b, "handover", handover)
+			spread(b, "first", first)
+			spread(b, "second", second)
+		})
+	}
+}
