@@ -1,0 +1,174 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/spf13/cobra"
+
+	"github.com/understudy-dev/understudy/internal/sandbox"
+)
+
+// load loads the configuration of serve from a file's text, an environment and
+// a command line.
+func load(t *testing.T, file string, env map[string]string, args ...string) (*Config, error) {
+	t.Helper()
+	if file != "" {
+		path := filepath.Join(t.TempDir(), "understudy.yaml")
+		if err := os.WriteFile(path, []byte(file), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		args = append(args, "--config", path)
+	}
+	cmd := &cobra.Command{}
+	addOptions(cmd, serveOptions())
+	if err := cmd.ParseFlags(args); err != nil {
+		t.Fatal(err)
+	}
+	return loadConfig(serveOptions(), cmd.Flags(), func(name string) string { return env[name] })
+}
+
+func TestConfigPrecedence(t *testing.T) {
+	const file = "listen: 127.0.0.1:1\ndata: /file\nmodel: {rehearsal: [a.yaml]}\n"
+	env := map[string]string{"UNDERSTUDY_LISTEN": "127.0.0.1:2", "UNDERSTUDY_REHEARSAL": "b.yaml,c.yaml", "HOME": "/home/ada"}
+	tests := []struct {
+		name string
+		file string
+		env  map[string]string
+		args []string
+		want [3]string
+	}{
+		{"defaults", "", map[string]string{"HOME": "/home/ada"}, nil, [3]string{"127.0.0.1:8080", "/home/ada/.local/share/understudy", ""}},
+		{"XDG", "", map[string]string{"HOME": "/home/ada", "XDG_DATA_HOME": "/xdg"}, nil, [3]string{"127.0.0.1:8080", "/xdg/understudy", ""}},
+		{"file", file, nil, nil, [3]string{"127.0.0.1:1", "/file", "a.yaml"}},
+		{"environment over file", file, env, nil, [3]string{"127.0.0.1:2", "/file", "b.yaml c.yaml"}},
+		{"flags over environment", file, env, []string{"--listen", "127.0.0.1:3", "--rehearsal", "d,e.yaml"}, [3]string{"127.0.0.1:3", "/file", "d,e.yaml"}},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			c, err := load(t, test.file, test.env, test.args...)
+			if err != nil {
+				t.Fatal(err)
+			}
+			got := [3]string{c.Listen, c.Data, strings.Join(c.Model.Rehearsal, " ")}
+			if got != test.want {
+				t.Errorf("got %q, want %q", got, test.want)
+			}
+		})
+	}
+}
+
+// TestConfigExample checks that the example of the documentation is accepted,
+// and that it does not stop at the first level.
+func TestConfigExample(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, rest, _ := strings.Cut(string(doc), "```yaml\n")
+	example, _, ok := strings.Cut(rest, "```")
+	if !ok {
+		t.Fatal("docs/configuration.md has no example")
+	}
+	keys := filepath.Join(t.TempDir(), "keys")
+	if err := os.WriteFile(keys, []byte("# ours\n sk-one \n\nsk-two\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	example = strings.ReplaceAll(example, "/etc/understudy/keys", keys)
+	c, err := load(t, example, map[string]string{"UNDERSTUDY_API_KEY": "sk-zero", "AZURE_KEY": "sk-azure"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"sk-zero", "sk-one", "sk-two"}, c.keys); diff != "" {
+		t.Errorf("keys (-want +got):\n%s", diff)
+	}
+	m, err := c.modelConfig(func(name string) string { return map[string]string{"AZURE_KEY": "sk-azure"}[name] })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(m.Upstreams) != 2 || m.Upstreams[1].APIKey != "sk-azure" || m.Upstreams[1].Azure.APIVersion != "2024-10-21" {
+		t.Errorf("upstreams are %v", m.Upstreams)
+	}
+	if c.Sandbox.Limits.Memory != 1<<30 || c.Sandbox.Lifetime != time.Hour || c.Sandbox.MinIsolation != sandbox.LevelNamespaces {
+		t.Errorf("sandbox is %+v", c.Sandbox)
+	}
+}
+
+func TestConfigRefusals(t *testing.T) {
+	tests := []struct {
+		name, file string
+		env        map[string]string
+		args       []string
+		want       string
+	}{
+		{name: "unknown key", file: "sandbox: {lifetme: 1h}", want: "unknown settings: sandbox.lifetme"},
+		{name: "unknown key in a list", file: "model: {upstreams: [{name: a, url: x}]}", want: "url"},
+		{name: "duration without unit", file: "sandbox: {lifetime: 60}", want: "60 is not a duration"},
+		{name: "bad size", file: "sandbox: {limits: {memory: 2 GB}}", want: `"2 GB" is not a size`},
+		{name: "bad level of isolation", file: "sandbox: {min_isolation: most}", want: `"most"`},
+		{name: "not YAML", file: "listen: [", want: "configuration"},
+		{name: "no such file", args: []string{"--config", "/nowhere.yaml"}, want: "/nowhere.yaml"},
+		{name: "model", args: []string{"--model", "gpt-4"}, want: "neither auto nor rehearsal"},
+		{name: "log format", args: []string{"--log-format", "xml"}, want: "neither text nor json"},
+		{name: "log level", env: map[string]string{"UNDERSTUDY_LOG_LEVEL": "loud"}, want: `"loud"`},
+		{name: "time-out", args: []string{"--shutdown-timeout", "-1s"}, want: "negative"},
+		{name: "packages without python", args: []string{"--packages", "/p"}, want: "--python"},
+		{name: "missing keys", args: []string{"--api-key-file", "/nowhere"}, want: "/nowhere"},
+		{name: "no keys", args: []string{"--api-key-file", "/dev/null"}, want: "has none"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			_, err := load(t, test.file, test.env, test.args...)
+			if _, ok := err.(*usageError); !ok || !strings.Contains(err.Error(), test.want) {
+				t.Errorf("got error %v, want a usage error with %q", err, test.want)
+			}
+		})
+	}
+}
+
+func TestBytes(t *testing.T) {
+	tests := []struct {
+		text string
+		want Bytes // -1: an error
+	}{
+		{"0", 0}, {"1024", 1024}, {"3KiB", 3 << 10}, {" 512 MiB ", 512 << 20}, {"2GiB", 2 << 30},
+		{"", -1}, {"MiB", -1}, {"-1", -1}, {"1.5GiB", -1}, {"9000000000GiB", -1}, {"5MB", -1},
+	}
+	for _, test := range tests {
+		got := Bytes(-1)
+		err := got.UnmarshalText([]byte(test.text))
+		if got != test.want || (err != nil) != (test.want < 0) {
+			t.Errorf("%q is %d, %v; want %d", test.text, got, err, test.want)
+		}
+	}
+}
+
+func TestUpstreamKey(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "key")
+	if err := os.WriteFile(file, []byte("sk-file\n"), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	getenv := func(name string) string { return map[string]string{"KEY": "sk-env"}[name] }
+	tests := []struct {
+		up      UpstreamConfig
+		want    string
+		wantErr string
+	}{
+		{UpstreamConfig{}, "", ""},
+		{UpstreamConfig{APIKey: "sk-plain"}, "sk-plain", ""},
+		{UpstreamConfig{APIKeyEnv: "KEY"}, "sk-env", ""},
+		{UpstreamConfig{APIKeyFile: file}, "sk-file", ""},
+		{UpstreamConfig{APIKeyEnv: "NONE"}, "", "NONE is not set"},
+		{UpstreamConfig{APIKey: "a", APIKeyEnv: "KEY"}, "", "one of"},
+	}
+	for _, test := range tests {
+		got, err := test.up.key(getenv)
+		if got != test.want || (err == nil) != (test.wantErr == "") || err != nil && !strings.Contains(err.Error(), test.wantErr) {
+			t.Errorf("key of %+v is %q, %v; want %q, error %q", test.up, got, err, test.want, test.wantErr)
+		}
+	}
+}

@@ -1,0 +1,244 @@
+package main
+
+import (
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+	"golang.org/x/sys/unix"
+
+	"github.com/understudy-dev/understudy/internal/model"
+	"github.com/understudy-dev/understudy/internal/pyenv"
+	"github.com/understudy-dev/understudy/internal/sandbox"
+)
+
+func (p program) doctorCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "doctor",
+		Short: "Tell what this machine offers and lacks",
+		Long: "doctor looks at everything the server needs of this machine, changes nothing, and says how to mend what is missing. Its\n" +
+			"last check runs a line of Python in a real sandbox. It exits with 1 if code cannot be run.",
+		Args: cobra.NoArgs,
+	}
+	addOptions(cmd, serveOptions())
+	asJSON := cmd.Flags().Bool("json", false, "print JSON")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := loadConfig(serveOptions(), cmd.Flags(), p.getenv)
+		if err != nil {
+			return err
+		}
+		return p.doctor(cmd.Context(), cfg, *asJSON)
+	}
+	return cmd
+}
+
+// A finding is what doctor has to say of one thing.
+type finding struct {
+	Name   string `json:"name"`
+	State  state  `json:"state"`
+	Detail string `json:"detail"`
+	Fix    string `json:"fix,omitzero"`
+}
+
+// A state is ok, warn (it works, but less well) or missing.
+type state string
+
+const (
+	stateOK      state = "ok"
+	stateWarn    state = "warn"
+	stateMissing state = "missing"
+)
+
+var errNoCode = errors.New("code cannot be run on this machine as it is")
+
+func (p program) doctor(ctx context.Context, cfg *Config, asJSON bool) error {
+	var findings []finding
+	show := func(list ...finding) {
+		findings = append(findings, list...)
+		if asJSON {
+			return
+		}
+		for _, f := range list {
+			f.write(p.stdout)
+		}
+	}
+	python, env := examinePython(ctx, cfg)
+	show(python...)
+	show(examineKernel(ctx)...)
+	show(examineFolder("data folder", cfg.Data), examineFolder("temporary files", os.TempDir()))
+	show(examineModel(ctx, cfg, p.getenv)...)
+	code := examineCode(ctx, cfg, env)
+	show(code)
+	if asJSON {
+		enc := json.NewEncoder(p.stdout)
+		enc.SetIndent("", "  ")
+		if err := enc.Encode(struct {
+			Version string    `json:"version"`
+			RunsOK  bool      `json:"code_runs"`
+			Checks  []finding `json:"checks"`
+		}{version(), code.State != stateMissing, findings}); err != nil {
+			return err
+		}
+	}
+	if code.State == stateMissing {
+		return errNoCode
+	}
+	return nil
+}
+
+func (f finding) write(w io.Writer) {
+	fmt.Fprintf(w, "%-8s %s: %s\n", f.State, f.Name, f.Detail)
+	if f.Fix != "" {
+		fmt.Fprintf(w, "%-8s   → %s\n", "", f.Fix)
+	}
+}
+
+// examinePython looks for an interpreter and its packages. The environment is
+// nil if there is none.
+func examinePython(ctx context.Context, cfg *Config) ([]finding, *pyenv.Env) {
+	var list []finding
+	in, refused, err := pyenv.Find(ctx, cfg.Python.Interpreter)
+	for _, r := range refused {
+		list = append(list, finding{Name: "python", State: stateOK, Detail: "passed over " + r.String()})
+	}
+	if err != nil {
+		first, _, _ := strings.Cut(err.Error(), "\n")
+		return append(list, finding{
+			Name: "python", State: stateMissing, Detail: first,
+			Fix: "install CPython 3.11, 3.12 or 3.13 (Debian, Ubuntu: apt install python3 python3-pip), or name one with --python",
+		}), nil
+	}
+	list = append(list, finding{Name: "python", State: stateOK, Detail: fmt.Sprintf("CPython %s at %s", in.Version, in.Path)})
+	look := *cfg
+	look.Python.NoSetup = true
+	env, err := look.python(ctx, nil, slog.New(slog.DiscardHandler))
+	if err != nil {
+		return append(list, finding{
+			Name: "packages", State: stateMissing, Detail: err.Error(),
+			Fix: "understudy setup --data " + cfg.Data + " (serve does it at its first start)",
+		}), nil
+	}
+	return append(list, finding{Name: "packages", State: stateOK, Detail: env.Packages}), &env
+}
+
+// examineFolder looks for room. The folder may not exist yet.
+func examineFolder(name, dir string) finding {
+	const enough = 2 << 30 // the Python environment and some files
+	at := dir
+	for {
+		if _, err := os.Stat(at); err == nil || at == filepath.Dir(at) {
+			break
+		}
+		at = filepath.Dir(at)
+	}
+	f := finding{Name: name, State: stateMissing, Detail: dir}
+	if err := unix.Access(at, unix.W_OK|unix.X_OK); err != nil {
+		f.Detail += ": cannot be written: " + err.Error()
+		f.Fix = "give this user the right to write there, or choose another folder"
+		return f
+	}
+	var fs unix.Statfs_t
+	if err := unix.Statfs(at, &fs); err != nil {
+		f.Detail += ": " + err.Error()
+		return f
+	}
+	free := int64(fs.Bavail) * fs.Bsize
+	f.Detail += fmt.Sprintf(": %.1f GiB free", float64(free)/(1<<30))
+	f.State = stateOK
+	if free < enough {
+		f.State, f.Fix = stateWarn, "make room: 2 GiB are needed for the Python packages and a few files"
+	}
+	return f
+}
+
+// examineModel says which model would answer, and whether it is there.
+func examineModel(ctx context.Context, cfg *Config, getenv func(string) string) []finding {
+	found, err := cfg.findModel(ctx, getenv, model.SelfCheck(cfg.Listen, localAddresses()...))
+	if err != nil {
+		return []finding{{Name: "model", State: stateMissing, Detail: err.Error()}}
+	}
+	var list []finding
+	for _, note := range found.Notes {
+		list = append(list, finding{Name: "model", State: stateWarn, Detail: note})
+	}
+	if len(found.Config.Upstreams) == 0 {
+		return append(list, finding{
+			Name: "model", State: stateWarn, Detail: found.Description,
+			Fix: "set OPENAI_API_KEY, or OPENAI_BASE_URL for any server that speaks chat completions, or start Ollama",
+		})
+	}
+	list = append(list, finding{Name: "model", State: stateOK, Detail: found.Description})
+	for _, u := range found.Config.Upstreams {
+		list = append(list, reach(ctx, u))
+	}
+	return list
+}
+
+// reach asks an upstream for anything at all: even a refusal shows that it is
+// there. The key is not sent.
+func reach(ctx context.Context, u model.Upstream) finding {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
+	f := finding{Name: "model upstream " + u.Name, State: stateMissing, Fix: "check the address and the network between here and there"}
+	req, err := http.NewRequestWithContext(ctx, http.MethodGet, u.BaseURL, nil)
+	if err == nil {
+		var resp *http.Response
+		if resp, err = http.DefaultTransport.RoundTrip(req); err == nil {
+			resp.Body.Close()
+			return finding{Name: f.Name, State: stateOK, Detail: fmt.Sprintf("answers HTTP (%d; asked without the key)", resp.StatusCode)}
+		}
+	}
+	f.Detail = "does not answer: " + err.Error()
+	return f
+}
+
+// examineCode runs Python as the server would.
+func examineCode(ctx context.Context, cfg *Config, env *pyenv.Env) (f finding) {
+	f = finding{Name: "running code", State: stateMissing}
+	if env == nil {
+		f.Detail = "needs Python and its packages"
+		return f
+	}
+	dir, err := os.MkdirTemp("", "understudy-doctor-*")
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	defer os.RemoveAll(dir)
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	c := cfg.sandboxConfig(dir, *env, slog.New(slog.DiscardHandler))
+	c.Pool = -1
+	m, err := sandbox.New(ctx, c)
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	defer m.Close()
+	start := time.Now()
+	result, err := m.Run(ctx, "doctor", sandbox.Cell{Code: "import numpy, pandas, matplotlib\nprint(6 * 7)"})
+	report := m.Report()
+	switch {
+	case err != nil:
+		f.Detail, f.Fix = err.Error(), cmp.Or(report.Problem, "see the lines above")
+	case result.Status != sandbox.StatusOK || len(result.Outputs) != 1 || strings.TrimSpace(result.Outputs[0].Logs) != "42":
+		f.Detail = fmt.Sprintf("the test cell ended %s: %+v", result.Status, result.Outputs)
+	default:
+		f.State = stateOK
+		f.Detail = fmt.Sprintf("works, isolation %q, first cell after %v; %s", report.Level, time.Since(start).Round(time.Millisecond), report)
+		if report.Level < sandbox.LevelFull {
+			f.State, f.Fix = stateWarn, cmp.Or(report.Problem, "isolation is less than full: see the kernel's lines above")
+		}
+	}
+	return f
+}

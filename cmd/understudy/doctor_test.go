@@ -1,0 +1,75 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+)
+
+func TestExamineCgroups(t *testing.T) {
+	tests := []struct {
+		name  string
+		files map[string]string
+		state state
+		want  string
+	}{
+		{"version 2", map[string]string{"/proc/self/cgroup": "0::/user.slice\n", "/sys/fs/cgroup/cgroup.controllers": "cpu memory pids\n"}, stateOK, "version 2, controllers cpu memory pids"},
+		{"version 2 without memory", map[string]string{"/proc/self/cgroup": "0::/\n", "/sys/fs/cgroup/cgroup.controllers": "cpu\n"}, stateWarn, "version 2"},
+		{"version 2 not mounted", map[string]string{"/proc/self/cgroup": "0::/\n"}, stateWarn, "not mounted"},
+		{"hybrid", map[string]string{"/proc/self/cgroup": "8:pids:/\n4:memory:/\n1:name=systemd:/\n0::/\n"}, stateOK, "version 1, controllers pids memory, and a version 2 tree"},
+		{"version 1", map[string]string{"/proc/self/cgroup": "4:cpu,cpuacct:/\n"}, stateWarn, "version 1, controllers cpu,cpuacct"},
+		{"none", map[string]string{"/proc/self/cgroup": "\n"}, stateWarn, "none"},
+		{"no proc", nil, stateWarn, "not exist"},
+	}
+	for _, test := range tests {
+		t.Run(test.name, func(t *testing.T) {
+			f := examineCgroups(func(name string) ([]byte, error) {
+				text, ok := test.files[name]
+				if !ok {
+					return nil, os.ErrNotExist
+				}
+				return []byte(text), nil
+			})
+			if f.State != test.state || !strings.Contains(f.Detail, test.want) {
+				t.Errorf("got %s, %q; want %s, %q", f.State, f.Detail, test.state, test.want)
+			}
+			if (f.State == stateOK) != (f.Fix == "") {
+				t.Errorf("state %s with the fix %q", f.State, f.Fix)
+			}
+		})
+	}
+}
+
+// TestDoctorWithoutPackages runs doctor where no packages are prepared: it must
+// say so, in both forms, and fail.
+func TestDoctorWithoutPackages(t *testing.T) {
+	data := filepath.Join(t.TempDir(), "none")
+	var text, asJSON strings.Builder
+	p := program{getenv: noEnv, stdout: &text, stderr: io.Discard}
+	if code := run(t.Context(), p, []string{"doctor", "--data", data, "--model", "rehearsal"}); code != exitFailure {
+		t.Errorf("exit code %d, want %d", code, exitFailure)
+	}
+	for _, want := range []string{"packages:", "understudy setup --data " + data, "missing  running code", "namespaces:", "landlock:"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+	p.stdout = &asJSON
+	run(t.Context(), p, []string{"doctor", "--data", data, "--model", "rehearsal", "--json"})
+	var report struct {
+		CodeRuns bool      `json:"code_runs"`
+		Checks   []finding `json:"checks"`
+	}
+	if err := json.Unmarshal([]byte(asJSON.String()), &report); err != nil {
+		t.Fatalf("%v in\n%s", err, asJSON.String())
+	}
+	if report.CodeRuns || len(report.Checks) < 8 {
+		t.Errorf("got %+v", report)
+	}
+	if _, err := os.Stat(data); err == nil {
+		t.Error("doctor made the data folder")
+	}
+}

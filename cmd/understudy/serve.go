@@ -1,0 +1,91 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+
+	"github.com/spf13/cobra"
+)
+
+func (p program) serveCommand() *cobra.Command {
+	cmd := &cobra.Command{
+		Use:   "serve",
+		Short: "Run the server",
+		Long: "serve answers the clients of the Assistants API until it gets SIGINT or SIGTERM. The first time, it installs the\n" +
+			"Python packages of the code interpreter into the data folder. A key is needed to listen anywhere but on loopback:\n" +
+			"set UNDERSTUDY_API_KEY or --api-key-file.",
+		Args: cobra.NoArgs,
+	}
+	addOptions(cmd, serveOptions())
+	readyFile := cmd.Flags().String("ready-file", "", "write the base URL to this `file` once the server accepts connections")
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		cfg, err := loadConfig(serveOptions(), cmd.Flags(), p.getenv)
+		if err != nil {
+			return err
+		}
+		return p.serve(cmd.Context(), cfg, *readyFile)
+	}
+	return cmd
+}
+
+// serve runs a server until ctx ends.
+func (p program) serve(ctx context.Context, cfg *Config, readyFile string) (err error) {
+	s, err := p.openServer(ctx, cfg, p.stderr)
+	if err != nil {
+		if ctx.Err() != nil {
+			return nil // stopped before it began
+		}
+		return err
+	}
+	defer func() {
+		if err = errors.Join(err, s.close()); err == nil {
+			s.log.Info("stopped")
+		}
+	}()
+	return s.serve(ctx, func() error {
+		if readyFile != "" {
+			if err := writeReadyFile(readyFile, s.url()); err != nil {
+				return err
+			}
+			s.closers = append(s.closers, func() error { return os.Remove(readyFile) })
+		}
+		s.announce()
+		return nil
+	})
+}
+
+// announce logs what an operator wants to know at start.
+func (s *server) announce() {
+	s.log.Info("understudy", "version", version(), "data", s.cfg.Data)
+	s.log.Info("model: " + s.model)
+	if s.sandbox != nil {
+		s.log.Info("code interpreter: " + s.sandbox.Report().String())
+	}
+	keys := fmt.Sprintf("%d API keys are accepted", len(s.cfg.keys))
+	if len(s.cfg.keys) == 0 {
+		keys = "no API key is set: any is accepted, on loopback only"
+	}
+	s.log.Info(keys)
+	s.log.Info("serving", "url", s.url(), "openai_base_url", s.url()+"/v1", "azure_endpoint", s.url())
+}
+
+// writeReadyFile writes url to the file in one step, so that whoever waits for
+// the file finds it whole.
+func writeReadyFile(file, url string) error {
+	tmp, err := os.CreateTemp(filepath.Dir(file), filepath.Base(file)+".*")
+	if err != nil {
+		return fmt.Errorf("ready file: %w", err)
+	}
+	_, err = fmt.Fprintln(tmp, url)
+	err = errors.Join(err, tmp.Close())
+	if err == nil {
+		err = os.Rename(tmp.Name(), file)
+	}
+	if err != nil {
+		return fmt.Errorf("ready file: %w", errors.Join(err, os.Remove(tmp.Name())))
+	}
+	return nil
+}
