@@ -79,12 +79,13 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 		return err
 	}
 	ec := engine.Config{
+		Node: "local", // the lock on the data folder keeps a second one away
 		Store: db, Model: router, Files: files, Logger: s.log,
 		MaxRuns: s.cfg.Engine.MaxRuns, MaxTurns: s.cfg.Engine.MaxTurns,
 		MaxCellFailures: s.cfg.Engine.MaxCellFailures, ContextTokens: s.cfg.Engine.ContextTokens,
 	}
 	if s.sandbox != nil {
-		ec.Sandbox = s.sandbox // not a nil *Manager in an interface
+		ec.Sandbox = engine.Sandbox(s.sandbox)
 	}
 	s.engine = engine.New(ec)
 	s.handler = api.New(api.Config{

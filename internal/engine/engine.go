@@ -11,6 +11,7 @@ package engine
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"os"
@@ -23,11 +24,19 @@ import (
 	"github.com/understudy-dev/understudy/internal/store"
 )
 
-// Interpreter runs code: a [sandbox.Manager].
+// Interpreter runs code in a session per key and opens the session's files. See
+// [Sandbox].
 type Interpreter interface {
 	Run(ctx context.Context, key string, cell sandbox.Cell) (sandbox.Result, error)
-	Open(key, name string) (*sandbox.File, error)
+	Open(key, name string) (io.ReadCloser, error)
 }
+
+// Sandbox is the interpreter that m is.
+func Sandbox(m *sandbox.Manager) Interpreter { return manager{m} }
+
+type manager struct{ *sandbox.Manager }
+
+func (m manager) Open(key, name string) (io.ReadCloser, error) { return m.Manager.Open(key, name) }
 
 // Files keeps the bytes of files under their ids.
 type Files interface {
@@ -43,6 +52,11 @@ type Config struct {
 	Files   Files
 	Sandbox Interpreter  // nil: code is not run, and the model is told so
 	Logger  *slog.Logger // nil: no log
+
+	// Node names this engine on its leases. No two engines that are alive may share a
+	// name; one that starts takes up at once what the one before it of its name left
+	// behind. Empty: a random name, and what is left behind waits for its lease to lapse.
+	Node string
 
 	MaxRuns         int           // runs executed at once; 0: 1024
 	MaxTurns        int           // model turns per run, after which it must answer without tools; 0: 64
@@ -65,6 +79,9 @@ func (c *Config) setDefaults() {
 	set(&c.MaxTurns, 64)
 	set(&c.MaxCellFailures, 10)
 	set(&c.ContextTokens, 96_000)
+	if c.Node == "" {
+		c.Node = understudy.NewID("engine_")
+	}
 	if c.Lease == 0 {
 		c.Lease = 15 * time.Second
 	}
@@ -83,7 +100,6 @@ var (
 // Engine executes runs. Make one with [New]; it works while [Engine.Run] does.
 type Engine struct {
 	Config
-	owner string // this engine's name on leases
 
 	mu      sync.Mutex
 	ctx     context.Context // of executions; nil while Run is not running
@@ -99,7 +115,6 @@ func New(c Config) *Engine {
 	c.setDefaults()
 	return &Engine{
 		Config:  c,
-		owner:   understudy.NewID("engine_"),
 		running: make(map[string]context.CancelCauseFunc),
 		sweep:   make(chan struct{}, 1),
 	}
@@ -162,6 +177,9 @@ func (e *Engine) wake() {
 // that found no room. It interrupts what is being executed, gives it back for
 // another engine or a later one, and returns when all is quiet.
 func (e *Engine) Run(ctx context.Context) error {
+	if err := e.Store.ReleaseRuns(ctx, e.Node); err != nil {
+		return fmt.Errorf("take up runs left behind: %w", err)
+	}
 	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	e.mu.Lock()
 	e.ctx = base
@@ -207,7 +225,7 @@ func (e *Engine) startWaiting(ctx context.Context) {
 }
 
 func (e *Engine) renewLeases(ctx context.Context) {
-	cancelling, err := e.Store.RenewLeases(ctx, e.owner, e.Lease)
+	cancelling, err := e.Store.RenewLeases(ctx, e.Node, e.Lease)
 	if err != nil {
 		if ctx.Err() == nil {
 			e.Logger.Error("cannot renew leases", "err", err)
@@ -237,7 +255,7 @@ func (e *Engine) removeExpiredFiles(ctx context.Context) {
 // execute claims a run and carries it as far as it goes: to its end, or until
 // it waits for its client.
 func (e *Engine) execute(ctx context.Context, runID string) {
-	claim, run, err := e.Store.ClaimRun(ctx, runID, e.owner, e.Lease)
+	claim, run, err := e.Store.ClaimRun(ctx, runID, e.Node, e.Lease)
 	if errors.Is(err, store.ErrNotClaimable) {
 		return
 	}

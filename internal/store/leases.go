@@ -93,6 +93,15 @@ func (db *DB) ReleaseRun(ctx context.Context, c Claim) error {
 	})
 }
 
+// ReleaseRuns gives back all runs of owner, which must have stopped executing
+// them: what an engine does first that takes the place of one that died.
+func (db *DB) ReleaseRuns(ctx context.Context, owner string) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "UPDATE runs SET owner = '', lease_until = 0, fence = fence + 1 WHERE owner = $1 AND "+active, owner)
+		return err
+	})
+}
+
 // ClaimableRuns returns the ids of at most limit runs that wait for an engine,
 // those that wait longest first.
 func (db *DB) ClaimableRuns(ctx context.Context, limit int) ([]string, error) {
