@@ -87,7 +87,7 @@ print(speech.longest(speech.SPEECH), len(speech.words(speech.SPEECH)), [n.name f
 `},
 		{Ext: ".py", MIME: "text/x-script.python", File: "solve.py", Want: "x = 1", Python: `
 import runpy
-runpy.run_path("solve.py", run_name="__main__")
+_ = runpy.run_path("solve.py", run_name="__main__")
 `},
 		{Ext: ".rb", MIME: "text/x-ruby", File: "cast.rb", Want: "Hamlet 1495", Python: `
 import re

@@ -122,7 +122,7 @@ with pd.ExcelWriter("takings-out.xlsx", engine="xlsxwriter") as writer:
     chart.add_series({"values": "=Takings!$B$2:$B$3"})
     sheet.insert_chart("D2", chart)
 book = openpyxl.load_workbook("takings-out.xlsx")
-print(book.sheetnames, book.active["B4"].value, len(book.active._charts), pd.read_excel("takings-out.xlsx", engine="calamine", nrows=2)["k€"].tolist())
+print(book.sheetnames, book.active["B4"].value, len(book.active._charts), pd.read_excel("takings-out.xlsx", nrows=2)["k€"].tolist())
 `},
 		{Name: "letter in Word", Want: "Dear Zoë, True", Python: `
 import docx
