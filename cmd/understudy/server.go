@@ -79,7 +79,7 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 		return err
 	}
 	ec := engine.Config{
-		Node: "local", // the lock on the data folder keeps a second one away
+		Node:  "local", // the lock on the data folder keeps a second one away
 		Store: db, Model: router, Files: files, Logger: s.log,
 		MaxRuns: s.cfg.Engine.MaxRuns, MaxTurns: s.cfg.Engine.MaxTurns,
 		MaxCellFailures: s.cfg.Engine.MaxCellFailures, ContextTokens: s.cfg.Engine.ContextTokens,
