@@ -103,11 +103,17 @@ type Engine struct {
 
 	mu      sync.Mutex
 	ctx     context.Context // of executions; nil while Run is not running
-	running map[string]context.CancelCauseFunc
+	running map[string]*job
 	full    bool // a run had to wait: look for it when one ends
 	wg      sync.WaitGroup
 
 	sweep chan struct{} // asks for a sweep now
+}
+
+// job is the execution of a run.
+type job struct {
+	cancel context.CancelCauseFunc
+	again  bool // somebody asked for the run meanwhile: it may have been on its way out already
 }
 
 // New returns an engine that waits for [Engine.Run].
@@ -115,7 +121,7 @@ func New(c Config) *Engine {
 	c.setDefaults()
 	return &Engine{
 		Config:  c,
-		running: make(map[string]context.CancelCauseFunc),
+		running: make(map[string]*job),
 		sweep:   make(chan struct{}, 1),
 	}
 }
@@ -125,29 +131,40 @@ func New(c Config) *Engine {
 func (e *Engine) Start(runID string) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	if e.ctx == nil || e.running[runID] != nil {
+	e.start(runID)
+}
+
+// start is Start with e.mu held.
+func (e *Engine) start(runID string) {
+	switch j := e.running[runID]; {
+	case e.ctx == nil:
 		return
-	}
-	if len(e.running) >= e.MaxRuns {
+	case j != nil:
+		j.again = true
+		return
+	case len(e.running) >= e.MaxRuns:
 		e.full = true
 		return
 	}
 	ctx, cancel := context.WithCancelCause(e.ctx)
-	e.running[runID] = cancel
+	e.running[runID] = &job{cancel: cancel}
 	e.wg.Go(func() {
-		defer e.ended(runID, cancel)
+		defer e.ended(runID)
 		e.execute(ctx, runID)
 	})
 }
 
-func (e *Engine) ended(runID string, cancel context.CancelCauseFunc) {
-	cancel(nil)
+func (e *Engine) ended(runID string) {
 	e.mu.Lock()
+	defer e.mu.Unlock()
+	j := e.running[runID]
+	j.cancel(nil)
 	delete(e.running, runID)
-	full := e.full
-	e.full = false
-	e.mu.Unlock()
-	if full {
+	if j.again {
+		e.start(runID)
+	}
+	if e.full {
+		e.full = false
 		e.wake()
 	}
 }
@@ -156,13 +173,11 @@ func (e *Engine) ended(runID string, cancel context.CancelCauseFunc) {
 // executed here, and ends it if nobody executes it. It does not block.
 func (e *Engine) Cancel(runID string) {
 	e.mu.Lock()
-	cancel := e.running[runID]
-	e.mu.Unlock()
-	if cancel != nil {
-		cancel(errCancelled)
-	} else {
-		e.Start(runID)
+	defer e.mu.Unlock()
+	if j := e.running[runID]; j != nil {
+		j.cancel(errCancelled)
 	}
+	e.start(runID)
 }
 
 func (e *Engine) wake() {
