@@ -2,6 +2,7 @@ package pyenv
 
 import (
 	"bytes"
+	"log/slog"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -48,5 +49,35 @@ func TestTailKeepsTheEnd(t *testing.T) {
 	want = strings.TrimSpace(want[len(want)-tailSize:])
 	if diff := cmp.Diff(want, got.String()); diff != "" {
 		t.Errorf("tail (-want +got):\n%s", diff)
+	}
+}
+
+// What pip 21, 23 and 25 say, and what is made of it.
+func TestFollowPip(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, said   string
+		n            int
+		stage, shown string
+	}{
+		{"collecting", "Collecting numpy==2.4.6 (from -r requirements.txt (line 1))\n", 0, "downloading", "numpy"},
+		{"downloading", "Collecting a==1\n  Downloading a-1.whl.metadata (2.1 kB)\nCollecting b==2 (from x)\n  Downloading b-2-py3-none-any.whl (16.6 MB)\n", 1, "downloading", "b (16.6 MB)"},
+		{"cached", "Collecting a==1\n  Using cached a-1-py3-none-any.whl (3 kB)\n", 0, "downloading", "a (3 kB)"},
+		{"from a folder", "Looking in links: /wheels\nProcessing /wheels/a-1-py3-none-any.whl\n", 0, "downloading", ""},
+		{"unpacking", "Collecting a==1\nInstalling collected packages: a, b\nSuccessfully installed a-1 b-2\n", 0, "unpacking", ""},
+		{"a line without end", "Collecting a==1\n" + strings.Repeat("x", 1<<20), 0, "downloading", "a"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			b := build{progress: newProgress(nil), logger: slog.New(slog.DiscardHandler)}
+			defer b.progress.close()
+			b.progress.stage("downloading", 2)
+			said := strings.NewReader(test.said)
+			b.follow(said, 2)
+			got := []any{b.progress.n, b.progress.name, b.progress.detail, said.Len()}
+			if diff := cmp.Diff([]any{test.n, test.stage, test.shown, 0}, got); diff != "" {
+				t.Errorf("steps, stage, detail, unread bytes (-want +got):\n%s", diff)
+			}
+		})
 	}
 }
