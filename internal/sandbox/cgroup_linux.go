@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
@@ -23,8 +24,13 @@ type cgroups struct {
 	parents map[string]string // controller to the folder of the server's group; for v2 the one key ""
 }
 
-// groupPrefix names the groups of servers; the process id follows.
+// groupPrefix names the groups of servers; the process id and a number of the
+// Manager follow.
 const groupPrefix = "understudy-"
+
+func newGroupName() string {
+	return fmt.Sprintf("%s%d-%08x", groupPrefix, os.Getpid(), rand.Uint32())
+}
 
 // openCgroups makes the server's group. fsroot is /sys/fs/cgroup, self is
 // /proc/self/cgroup. It never fails: what cannot be had is not used.
@@ -37,6 +43,7 @@ func openCgroups(fsroot, self string, limits Limits) *cgroups {
 		return g
 	}
 	g := &cgroups{kind: "v1", parents: map[string]string{}}
+	name := newGroupName()
 	for _, controller := range []string{"memory", "pids", "cpu"} {
 		path, ok := own[controller]
 		if !ok {
@@ -44,9 +51,9 @@ func openCgroups(fsroot, self string, limits Limits) *cgroups {
 		}
 		parent := filepath.Join(fsroot, controllerFolder(fsroot, controller), path)
 		sweepGroups(parent)
-		parent = filepath.Join(parent, groupPrefix+strconv.Itoa(os.Getpid()))
-		if err := os.Mkdir(parent, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			continue
+		parent = filepath.Join(parent, name)
+		if os.Mkdir(parent, 0o755) != nil {
+			continue // not ours to write
 		}
 		g.parents[controller] = parent
 	}
@@ -100,8 +107,8 @@ func openV2(fsroot string, own map[string]string, limits Limits) *cgroups {
 		return nil
 	}
 	sweepGroups(parent)
-	group := filepath.Join(parent, groupPrefix+strconv.Itoa(os.Getpid()))
-	if err := os.Mkdir(group, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+	group := filepath.Join(parent, newGroupName())
+	if os.Mkdir(group, 0o755) != nil {
 		return nil
 	}
 	if !delegate(group) {
@@ -145,7 +152,8 @@ func delegate(group string) bool {
 func sweepGroups(parent string) {
 	stale, _ := filepath.Glob(filepath.Join(parent, groupPrefix+"*"))
 	for _, group := range stale {
-		pid, err := strconv.Atoi(strings.TrimPrefix(filepath.Base(group), groupPrefix))
+		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(group), groupPrefix), "-")
+		pid, err := strconv.Atoi(number)
 		if err != nil || unix.Kill(pid, 0) != unix.ESRCH {
 			continue
 		}
@@ -218,7 +226,7 @@ func (g *cgroups) create(id int, limits Limits) (*cgroup, error) {
 	s := &cgroup{kind: g.kind, dirs: map[string]string{}}
 	for controller, parent := range g.parents {
 		dir := filepath.Join(parent, "s"+strconv.Itoa(id))
-		if err := os.Mkdir(dir, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		if err := os.Mkdir(dir, 0o755); err != nil {
 			s.remove()
 			return nil, fmt.Errorf("make control group: %w", err)
 		}

@@ -1,12 +1,275 @@
 package sandbox
 
-import "testing"
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+	"time"
 
-func TestRun(t *testing.T) {
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCells(t *testing.T) {
+	t.Parallel()
 	m := newManager(t, nil)
-	t.Log(m.Report())
-	r := run(t, m, "k", "x = 20\nx + 1")
-	t.Logf("%+v", r)
-	r = run(t, m, "k", "print(x)\n1/0")
-	t.Logf("%+v", r)
+	for _, c := range []struct {
+		name   string
+		code   string
+		status Status
+		want   string // contained in the logs
+	}{
+		{"value of the last expression", "x = 20\nx + 1", StatusOK, "21\n"},
+		{"variables stay", "x * 2", StatusOK, "40\n"},
+		{"print", "print('a', 'b')", StatusOK, "a b\n"},
+		{"stderr", "import sys\nprint('e', file=sys.stderr)", StatusOK, "e\n"},
+		{"print without newline before a value", "print('a', end='')\n5", StatusOK, "a\n5\n"},
+		{"progress in place", "for i in range(3):\n    print(f'\\rstep {i}', end='')\nprint()", StatusOK, "step 2\n"},
+		{"binary output", "sys.stdout.buffer.write(b'\\xff\\n'); None", StatusOK, "\uFFFD\n"},
+		{"lone surrogate", "print('\\ud800')", StatusOK, "?\n"},
+		{"traceback", "def f():\n    1/0\nf()", StatusError, "ZeroDivisionError: division by zero\n"},
+		{"syntax error", "1 +", StatusError, "SyntaxError"},
+		{"NUL in the source", "x = 1\x00", StatusError, "Error"},
+		{"carriage returns in the source", "a = 1\r\nb = 2\r\na + b\r\n", StatusOK, "3\n"},
+		{"empty", "", StatusOK, ""},
+		{"input", "input('name?')", StatusError, "EOFError"},
+		{"getpass", "import getpass\ngetpass.getpass()", StatusError, "EOFError"},
+		{"exit", "exit()", StatusOK, "nothing to exit from"},
+		{"quit", "quit()", StatusOK, "nothing to exit from"},
+		{"sys.exit", "sys.exit(3)", StatusError, "SystemExit: 3"},
+		{"raise KeyboardInterrupt", "raise KeyboardInterrupt", StatusError, "KeyboardInterrupt"},
+		{"still there", "x", StatusOK, "20\n"},
+		{"subprocess output in order", "import subprocess\nprint('1')\nsubprocess.run(['echo', '2'])\nprint('3')", StatusOK, "1\n2\n"},
+		{"subprocess return code", "subprocess.run('exit 3', shell=True).returncode", StatusOK, "3\n"},
+		{"waitpid", "import os\nos.waitstatus_to_exitcode(os.waitpid(os.spawnlp(os.P_NOWAIT, 'false', 'false'), 0)[1])", StatusOK, "1\n"},
+		{"child interpreter", "subprocess.check_output(['python3', '-c', 'print(6 * 7)'])", StatusOK, `b'42\n'`},
+		{"forked child prints", "pid = os.fork()\nif pid == 0:\n    print('child')\n    os._exit(0)\nos.waitpid(pid, 0)[1]", StatusOK, "child\n"},
+		{"multiprocessing", "import multiprocessing\nwith multiprocessing.Pool(2) as p:\n    print(p.map(abs, [-1, -2]))", StatusOK, "[1, 2]\n"},
+		{"threads", "import threading\nt = threading.Thread(target=print, args=('in thread',)); t.start(); t.join()", StatusOK, "in thread\n"},
+		{"asyncio", "import asyncio\nasyncio.run(asyncio.sleep(0, 'slept'))", StatusOK, "'slept'\n"},
+		{"recursion", "def f(): f()\nf()", StatusError, "RecursionError"},
+		{"evil repr", "class E:\n    def __repr__(self): raise ValueError('no repr')\nprint(E())", StatusError, "no repr"},
+		{"stdout replaced", "sys.stdout = None\n7", StatusOK, ""},
+		{"stdout restored", "print('back')", StatusOK, "back\n"},
+		{"stdout closed", "sys.stdout.close()", StatusOK, ""},
+		{"stdout open again", "print('back')", StatusOK, "back\n"},
+		{"huge value", "'v' * 200_000", StatusOK, "characters left out"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			r := run(t, m, "k", c.code)
+			if r.Status != c.status {
+				t.Errorf("got status %q, want %q; logs:\n%s", r.Status, c.status, logs(r))
+			}
+			if got := logs(r); !strings.Contains(got, c.want) {
+				t.Errorf("got logs %q, want them to contain %q", got, c.want)
+			}
+			if r.Notice != "" {
+				t.Errorf("got notice %q, want none", r.Notice)
+			}
+		})
+	}
+}
+
+func TestIPython(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	needPackages(t, m, "IPython")
+	for _, c := range []struct {
+		code string
+		want string
+	}{
+		{"import asyncio\nawait asyncio.sleep(0, 'awaited')", "'awaited'\n"},
+		{"1 + 1", "2\n"},
+		{"_ + 1", "3\n"},
+		{"Out[2]", "2\n"},
+		{"In[2]", "'1 + 1'\n"},
+		{"!echo hello; exit 3", "hello\n"},
+		{"_exit_code", "3\n"},
+		{"files = !echo a\nfiles", "['a']\n"},
+		{"%%bash\necho from bash", "from bash\n"},
+		{"%pip install x", "no network"},
+		{"!true", ""},
+		{"%matplotlib inline", ""},
+		{"%timeit -n1 -r1 1", "per loop"},
+		{"from IPython.display import Markdown, display\ndisplay(Markdown('**b**'))", "**b**\n"},
+		{"get_ipython().__class__.__mro__[1].__name__", "'InteractiveShell'\n"},
+	} {
+		r := run(t, m, "k", c.code)
+		if got := logs(r); r.Status != StatusOK || !strings.Contains(got, c.want) {
+			t.Errorf("%s: got status %q and logs %q, want ok and %q", c.code, r.Status, got, c.want)
+		}
+	}
+}
+
+func TestFigures(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	needPackages(t, m, "matplotlib", "numpy", "PIL.Image")
+	kinds := func(r Result) string {
+		var b strings.Builder
+		for _, o := range r.Outputs {
+			switch {
+			case o.Image == nil:
+				b.WriteString(strings.TrimSpace(o.Logs) + " ")
+			case strings.HasPrefix(string(o.Image.Data), "\x89PNG\r\n") && o.Image.MIME == "image/png":
+				b.WriteString("PNG ")
+			default:
+				b.WriteString("? ")
+			}
+		}
+		return strings.TrimSpace(b.String())
+	}
+	for _, c := range []struct{ name, code, want string }{
+		{"left open", "import matplotlib.pyplot as plt\n_ = plt.plot([1, 2])", "PNG"},
+		{"closed after the cell", "len(plt.get_fignums())", "0"},
+		{"show, in order", "print('a'); plt.plot([1]); plt.show(); print('b')\nplt.figure(); plt.plot([2]); print('c')", "a PNG b\nc PNG"},
+		{"two figures", "for i in range(2):\n    plt.figure(); plt.plot([i])", "PNG PNG"},
+		{"subplots, as value", "fig, ax = plt.subplots(1, 2)\nfig", "PNG"},
+		{"figure outside pyplot", "from matplotlib.figure import Figure\nf = Figure(); f.subplots().plot([1]); f", "PNG"},
+		{"after an error", "plt.plot([1]); 1/0", "PNG"},
+		{"saved and closed", "plt.plot([1]); plt.savefig('a.png'); plt.close()", ""},
+		{"empty figure", "plt.figure(); None", ""},
+		{"another backend asked for", "import matplotlib; matplotlib.use('Agg'); _ = plt.plot([1])", "PNG"},
+		{"picture as value", "from PIL import Image; Image.new('RGB', (4, 4))", "PNG"},
+	} {
+		r := run(t, m, "k", c.code)
+		got := kinds(r)
+		if c.name == "after an error" {
+			got = strings.TrimPrefix(got[strings.LastIndex(got, "\n")+1:], "ZeroDivisionError: division by zero ")
+		}
+		if got != c.want {
+			t.Errorf("%s: got %q, want %q", c.name, got, c.want)
+		}
+	}
+}
+
+func TestOutputArrivesBeforeTheEnd(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var streamed strings.Builder
+	r, err := m.Run(ctx, "k", Cell{
+		Code: "import time\nprint('now')\ntime.sleep(60)",
+		Output: func(o Output) {
+			streamed.WriteString(o.Logs)
+			cancel() // only what arrives early ends the cell early
+		},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if r.Status != StatusInterrupted || !strings.HasPrefix(streamed.String(), "now\n") {
+		t.Errorf("got status %q and streamed %q, want interrupted and now", r.Status, streamed.String())
+	}
+	if got := logs(r); got != streamed.String() {
+		t.Errorf("streamed %q, but the result has %q", streamed.String(), got)
+	}
+	if r := run(t, m, "k", "print('alive')"); logs(r) != "alive\n" || r.Notice != "" {
+		t.Errorf("after an interrupt: got %+v, want a session that goes on", r)
+	}
+}
+
+func TestSessionsAreApart(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "a", "x = 1\nopen('f', 'w').write('a')\nopen('/tmp/f', 'w').write('a')\nopen('/dev/shm/f', 'w').write('a')")
+	r := run(t, m, "b", "import os\nprint('x' in globals(), os.listdir('.'), os.path.exists('/tmp/f'), os.listdir('/dev/shm'))")
+	if got, want := logs(r), "False [] False []\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestRunRefuses(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.MaxSessions, c.Limits.CodeBytes = 1, 100 })
+	run(t, m, "k", "1")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	for _, c := range []struct {
+		name string
+		ctx  context.Context
+		key  string
+		code string
+		want error
+	}{
+		{"too many sessions", t.Context(), "other", "1", ErrBusy},
+		{"too much code", t.Context(), "k", strings.Repeat("1", 101), ErrTooLarge},
+		{"cancelled", cancelled, "k", "1", context.Canceled},
+	} {
+		if _, err := m.Run(c.ctx, c.key, Cell{Code: c.code}); !errors.Is(err, c.want) {
+			t.Errorf("%s: got error %v, want %v", c.name, err, c.want)
+		}
+	}
+	m.Kill("k")
+	run(t, m, "other", "1")
+	if err := m.Close(); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := m.Run(t.Context(), "k", Cell{}); !errors.Is(err, ErrClosed) {
+		t.Errorf("after Close: got error %v, want %v", err, ErrClosed)
+	}
+}
+
+func TestCellsOfAKeyTakeTurns(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "k", "n = 0")
+	const cells = 8
+	errs := make(chan error, cells)
+	for range cells {
+		go func() {
+			_, err := m.Run(t.Context(), "k", Cell{Code: "v = n\nimport time; time.sleep(0.005)\nn = v + 1"})
+			errs <- err
+		}()
+	}
+	for range cells {
+		if err := <-errs; err != nil {
+			t.Error(err)
+		}
+	}
+	if got := logs(run(t, m, "k", "n")); got != "8\n" {
+		t.Errorf("got n = %q, want 8", got)
+	}
+}
+
+func TestMinIsolation(t *testing.T) {
+	t.Parallel()
+	m, err := New(t.Context(), Config{Dir: t.TempDir(), Python: "/nonexistent/python3"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	if r := m.Report(); r.Level != LevelNone || r.Problem == "" {
+		t.Errorf("got report %v, want level none with a problem", r)
+	}
+	if _, err := m.Run(t.Context(), "k", Cell{Code: "1"}); !errors.Is(err, ErrIsolation) {
+		t.Errorf("got error %v, want %v", err, ErrIsolation)
+	}
+}
+
+func TestStats(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "a", "1")
+	run(t, m, "b", "1")
+	m.Kill("a")
+	run(t, m, "b", "import os; os._exit(0)")
+	want := Stats{Live: 1, Started: 2, Killed: map[string]int{"deleted": 1, "died": 1}}
+	if diff := cmp.Diff(want, m.Stats()); diff != "" {
+		t.Errorf("stats (-want +got):\n%s", diff)
+	}
+}
+
+func TestLifetime(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Lifetime = 500 * time.Millisecond })
+	r := run(t, m, "k", "open('f', 'w').write('x')\nimport time; time.sleep(60)")
+	if r.Status != StatusDied || !strings.Contains(r.Notice, "expired") {
+		t.Errorf("got status %q and notice %q, want died and expired", r.Status, r.Notice)
+	}
+	r = run(t, m, "k", "import os; os.listdir()")
+	if got := logs(r); got != "[]\n" {
+		t.Errorf("files after the end of the session: %q, want none", got)
+	}
 }

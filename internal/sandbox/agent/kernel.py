@@ -160,6 +160,10 @@ class Stream(io.TextIOBase):
     def finish(self):
         self._emit()
 
+    def close(self):
+        """A session has no second stdout, so this one stays open."""
+        self.finish()
+
     def _emit(self):
         if self._pending:
             text, self._pending = self._pending, ""
@@ -366,6 +370,23 @@ def serve(channel, shell, report):
             run(channel, shell, cell, json.loads(message)["code"])
 
 
+def settle_streams(channel):
+    """Send what the cell printed last, and repair what it broke. A stream that the
+    user put in place of ours stays: that is what Python does."""
+    for name, kind in (("stdout", STDOUT), ("stderr", STDERR)):
+        stream = getattr(sys, name, None)
+        if stream is None or getattr(stream, "closed", False):
+            setattr(sys, name, Stream(channel, kind, 1 if kind == STDOUT else 2))
+        elif isinstance(stream, Stream):
+            stream.finish()
+            stream.at_start = True
+        else:
+            with contextlib.suppress(Exception):
+                stream.flush()
+    if getattr(sys.stdin, "closed", True):
+        sys.stdin = _null_input()
+
+
 def _null_input():
     return io.TextIOWrapper(io.FileIO(0, closefd=False), encoding="utf-8")
 
@@ -401,13 +422,6 @@ def run(channel, shell, cell, code):
         with contextlib.suppress(BaseException):
             display.traceback(f"{type(error).__name__}: {error}")
     display.channel = channel
-    for stream in (sys.stdout, sys.stderr):
-        with contextlib.suppress(Exception):
-            stream.flush()
-        if isinstance(stream, Stream):
-            stream.finish()
-            stream.at_start = True
-    if not isinstance(sys.stdin, io.TextIOWrapper) or sys.stdin.closed:
-        sys.stdin = _null_input()
+    settle_streams(channel)
     channel.retire()
     channel.send(DONE, cell, {"status": status, "cpu": time.process_time() - began})

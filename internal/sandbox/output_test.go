@@ -1,0 +1,133 @@
+package sandbox
+
+import (
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestCollectorKeepsHeadAndTail(t *testing.T) {
+	t.Parallel()
+	limits := Limits{OutputBytes: 40}.withDefaults()
+	for _, c := range []struct {
+		name   string
+		pieces []string
+		want   string
+		notice string
+	}{
+		{"short", []string{"a", "b\n"}, "ab\n", ""},
+		{"exactly the limit", []string{strings.Repeat("x", 30), strings.Repeat("y", 10)},
+			strings.Repeat("x", 30) + strings.Repeat("y", 10), ""},
+		{"long", []string{strings.Repeat("x", 35), strings.Repeat("y", 35)},
+			strings.Repeat("x", 30) + "\n[... 30 bytes of output left out ...]\n" + strings.Repeat("y", 10),
+			"The output was too long: 30 bytes in the middle were left out."},
+		{"cut between characters", []string{strings.Repeat("é", 40)},
+			strings.Repeat("é", 15) + "\n[... 40 bytes of output left out ...]\n" + strings.Repeat("é", 5),
+			"The output was too long: 40 bytes in the middle were left out."},
+		{"invalid", []string{"a\xff\x00b"}, "a\uFFFD\uFFFDb", ""},
+	} {
+		sink := newCollector(limits)
+		var shown transcript
+		for _, p := range c.pieces {
+			sink.text([]byte(p))
+			for _, o := range sink.take() {
+				shown.add(o)
+			}
+		}
+		notice := sink.finish()
+		for _, o := range sink.take() {
+			shown.add(o)
+		}
+		want := []Output{{Logs: c.want}}
+		if diff := cmp.Diff(want, shown.take()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		if notice != c.notice {
+			t.Errorf("%s: got notice %q, want %q", c.name, notice, c.notice)
+		}
+	}
+}
+
+func TestCollectorOrdersTextAndImages(t *testing.T) {
+	t.Parallel()
+	sink := newCollector(Limits{Images: 2}.withDefaults())
+	sink.text([]byte("a"))
+	sink.text([]byte("b"))
+	sink.image(Image{MIME: "image/png", Data: []byte("1")})
+	sink.image(Image{MIME: "image/png", Data: []byte("2")})
+	sink.text([]byte("c"))
+	sink.image(Image{MIME: "image/png", Data: []byte("3")})
+	notice := sink.finish()
+	want := []Output{
+		{Logs: "ab"},
+		{Image: &Image{MIME: "image/png", Data: []byte("1")}},
+		{Image: &Image{MIME: "image/png", Data: []byte("2")}},
+		{Logs: "c"},
+	}
+	if diff := cmp.Diff(want, sink.take()); diff != "" {
+		t.Errorf("outputs (-want +got):\n%s", diff)
+	}
+	if want := "1 images above the limit of 2 were left out."; notice != want {
+		t.Errorf("got notice %q, want %q", notice, want)
+	}
+}
+
+func TestCollectorRawBytes(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name   string
+		pieces []string
+		want   string
+	}{
+		{"character cut in two", []string{"a\xc3", "\xa9b"}, "aéb"},
+		{"character cut in four", []string{"\xf0", "\x9f", "\x98", "\x80"}, "😀"},
+		{"never finished", []string{"a\xc3"}, "a\uFFFD"},
+		{"progress bar", []string{"10%\r20%\r30%\n", "done\r\n"}, "30%\ndone\n"},
+	} {
+		sink := newCollector(Limits{}.withDefaults())
+		for _, p := range c.pieces {
+			sink.raw([]byte(p))
+		}
+		sink.finish()
+		if diff := cmp.Diff([]Output{{Logs: c.want}}, sink.take()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+	}
+}
+
+func TestCollectorFlood(t *testing.T) {
+	t.Parallel()
+	sink := newCollector(Limits{OutputBytes: 1000, FloodBytes: 10_000}.withDefaults())
+	line := []byte(strings.Repeat("x", 100))
+	n := 0
+	for sink.text(line) {
+		n++
+	}
+	if n != 100 {
+		t.Errorf("took %d lines of 100 bytes, want 100", n)
+	}
+	if got := len(sink.tail); got > 500+100 {
+		t.Errorf("holds %d bytes of the end, want at most 600", got)
+	}
+}
+
+func FuzzCollector(f *testing.F) {
+	f.Add([]byte("a\xc3"), []byte("\xa9\r\x00b"))
+	f.Fuzz(func(t *testing.T, a, b []byte) {
+		sink := newCollector(Limits{OutputBytes: 16}.withDefaults())
+		sink.raw(a)
+		sink.raw(b)
+		sink.text(a)
+		sink.finish()
+		for _, o := range sink.take() {
+			if !utf8.ValidString(o.Logs) {
+				t.Fatalf("invalid UTF-8: %q", o.Logs)
+			}
+			if len(o.Logs) > 16+64+16 {
+				t.Fatalf("%d bytes kept", len(o.Logs))
+			}
+		}
+	})
+}

@@ -1,0 +1,221 @@
+package sandbox
+
+import (
+	"context"
+	"errors"
+	"io"
+	"io/fs"
+	"strings"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+	"github.com/google/go-cmp/cmp/cmpopts"
+	"golang.org/x/sys/unix"
+)
+
+func input(id, name, content string) Input {
+	return Input{ID: id, Name: name, Open: func(context.Context) (io.ReadCloser, error) {
+		return io.NopCloser(strings.NewReader(content)), nil
+	}}
+}
+
+func TestInputs(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	opened := 0
+	counted := input("file-1", "../dir/sales.csv", "a,b\n")
+	open := counted.Open
+	counted.Open = func(ctx context.Context) (io.ReadCloser, error) {
+		opened++
+		return open(ctx)
+	}
+	for range 2 {
+		r, err := m.Run(t.Context(), "k", Cell{
+			Code: "import os\nfor n in sorted(os.listdir()): print(n, repr(open(n).read()))",
+			Inputs: []Input{
+				counted, input("file-2", "", "2"), input("file-3", "sales.csv", "other"), input("file-4", "a\nb", "4"),
+			},
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		want := `file-1 'a,b\n'
+file-2 '2'
+file-3 'other'
+file-4 '4'
+sales.csv 'a,b\n'
+`
+		if diff := cmp.Diff(want, logs(r)); diff != "" {
+			t.Errorf("files (-want +got):\n%s", diff)
+		}
+		if len(r.Files) != 0 {
+			t.Errorf("got files %v, want none: inputs are not made by the cell", r.Files)
+		}
+	}
+	if opened != 1 {
+		t.Errorf("the input was opened %d times, want once", opened)
+	}
+	r := run(t, m, "k", "open('sales.csv', 'a').write('more')\nopen('file-9', 'w').close()")
+	want := []FileInfo{{Path: "file-1", Size: 8}, {Path: "file-9"}, {Path: "sales.csv", Size: 8}}
+	if diff := cmp.Diff(want, r.Files, cmpopts.IgnoreFields(FileInfo{}, "ModTime")); diff != "" {
+		t.Errorf("changed files (-want +got):\n%s", diff)
+	}
+}
+
+func TestInputsAreRefused(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.FileSize = 1 << 20 })
+	broken := errors.New("broken")
+	for name, c := range map[string]struct {
+		in   Input
+		want error
+	}{
+		"path in the id": {input("../x", "", ""), ErrUnsafe},
+		"no id":          {input("", "x", ""), ErrUnsafe},
+		"too large":      {input("file-1", "", strings.Repeat("x", 1<<20+1)), ErrTooLarge},
+		"cannot be read": {Input{ID: "file-1", Open: func(context.Context) (io.ReadCloser, error) { return nil, broken }}, broken},
+	} {
+		if _, err := m.Run(t.Context(), "k", Cell{Code: "1", Inputs: []Input{c.in}}); !errors.Is(err, c.want) {
+			t.Errorf("%s: got error %v, want %v", name, err, c.want)
+		}
+	}
+	if got := logs(run(t, m, "k", "import os; os.listdir()")); got != "[]\n" {
+		t.Errorf("left behind: %s", got)
+	}
+}
+
+func TestInputReplacesALink(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "k", "import os\nopen('victim', 'w').write('safe')\nos.symlink('victim', 'file-1')\nos.symlink('/mnt/data/victim', 'n.csv')")
+	r, err := m.Run(t.Context(), "k", Cell{
+		Code: "print(open('victim').read(), open('file-1').read())", Inputs: []Input{input("file-1", "n.csv", "new")},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if got, want := logs(r), "safe new\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}
+
+func TestOpen(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.DownloadSize = 1000 })
+	if _, err := m.Open("k", "x"); !errors.Is(err, ErrNoSession) {
+		t.Errorf("no session: got error %v, want %v", err, ErrNoSession)
+	}
+	run(t, m, "k", `
+import os, socket
+open('x.csv', 'w').write('csv')
+os.makedirs('sub/deep')
+open('sub/x.csv', 'w').write('sub')
+open('long', 'w').write('x' * 5000)
+os.symlink('/etc/passwd', 'link')
+os.symlink('x.csv', 'near')
+os.symlink('/', 'root')
+os.symlink('sub', 'sublink')
+os.symlink('/proc/self/root', 'magic')
+open('secret', 'w').write('s'); os.chmod('secret', 0)
+s = socket.socket(socket.AF_UNIX); s.bind('sock')
+`)
+	v := m.sessions["k"].volume // a session cannot make a pipe with a name
+	if err := v.asOwner(func() error { return unix.Mknodat(int(v.dir.Fd()), "fifo", unix.S_IFIFO|0o666, 0) }); err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		want string
+		err  error
+	}{
+		{"x.csv", "csv", nil},
+		{"/mnt/data/x.csv", "csv", nil},
+		{"/mnt/data/sub/../x.csv", "csv", nil},
+		{"sub/x.csv", "sub", nil},
+		{"./sub//x.csv", "sub", nil},
+		{"long", strings.Repeat("x", 1000), nil},
+		{"missing", "", fs.ErrNotExist},
+		{"x.csv/y", "", fs.ErrNotExist},
+		{"", "", ErrUnsafe},
+		{".", "", ErrUnsafe},
+		{"..", "", ErrUnsafe},
+		{"../data/x.csv", "", ErrUnsafe},
+		{"/etc/passwd", "", ErrUnsafe},
+		{"/mnt/data", "", ErrUnsafe},
+		{"x\x00.csv", "", ErrUnsafe},
+		{"\xff", "", ErrUnsafe},
+		{"link", "", ErrUnsafe},
+		{"near", "", ErrUnsafe},
+		{"root/etc/passwd", "", ErrUnsafe},
+		{"sublink/x.csv", "", ErrUnsafe},
+		{"magic/etc/passwd", "", ErrUnsafe},
+		{"sub", "", ErrUnsafe},
+		{"fifo", "", ErrUnsafe},
+		{"sock", "", ErrUnsafe},
+	} {
+		f, err := m.Open("k", c.name)
+		if !errors.Is(err, c.err) {
+			t.Errorf("%q: got error %v, want %v", c.name, err, c.err)
+		}
+		if err != nil {
+			continue
+		}
+		b, err := io.ReadAll(f)
+		if err != nil || string(b) != c.want || f.Size != int64(len(c.want)) {
+			t.Errorf("%q: got %.20q (size %d), %v, want %.20q", c.name, b, f.Size, err, c.want)
+		}
+		f.Close()
+	}
+}
+
+// TestOpenRace swaps a file and a link under the reader: it may see the file or an
+// error, never what the link leads to.
+func TestOpenRace(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "k", `
+import os, threading
+open('good', 'w').write('good')
+os.symlink('/etc/passwd', 'bad')
+def swap():
+    while True:
+        for source in ('good', 'bad'):
+            os.link(source, 'next', follow_symlinks=False)
+            os.rename('next', 'out')
+threading.Thread(target=swap, daemon=True).start()
+`)
+	for range 2000 {
+		f, err := m.Open("k", "out")
+		if err != nil {
+			if !errors.Is(err, ErrUnsafe) && !errors.Is(err, fs.ErrNotExist) {
+				t.Fatalf("got error %v", err)
+			}
+			continue
+		}
+		b, err := io.ReadAll(f)
+		f.Close()
+		if err != nil || string(b) != "good" {
+			t.Fatalf("read %.40q, %v", b, err)
+		}
+	}
+}
+
+func TestVolumeIsBounded(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) {
+		c.Limits.DataBytes, c.Limits.DataInodes, c.Limits.TmpBytes, c.Limits.FileSize = 4<<20, 100, 4<<20, 3<<20
+	})
+	for _, c := range []struct{ code, want string }{
+		{"for i in range(3):\n    open(f'f{i}', 'wb').write(bytes(2 << 20))", "No space left on device"},
+		{"import os\nfor i in range(3): os.path.exists(f'f{i}') and os.remove(f'f{i}')\nfor i in range(200): open(f'e{i}', 'w').close()", "No space left on device"},
+		{"for i in range(9):\n    open(f'/tmp/f{i}', 'wb').write(bytes(2 << 20))", "No space left on device"},
+		{"for i in range(9):\n    open(f'/dev/shm/f{i}', 'wb').write(bytes(1 << 20))", "No space left on device"},
+		{"open('/tmp/g', 'wb').write(bytes(4 << 20))", "File too large"},
+	} {
+		r := run(t, m, "k", c.code)
+		if r.Status != StatusError || !strings.Contains(logs(r), c.want) {
+			t.Errorf("%s: got %q %s, want %q", c.code, r.Status, logs(r), c.want)
+		}
+		run(t, m, "k", "import shutil, os; [os.remove('/tmp/' + n) for n in os.listdir('/tmp') if n.startswith('f')]")
+	}
+}
