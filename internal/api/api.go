@@ -1,0 +1,60 @@
+// Package api serves the protocol over HTTP: it decodes and checks requests,
+// calls the store, and encodes what comes back.
+//
+// Start reading at the route table in routes.go. A request passes the front
+// (front.go: routing without redirects, the host and key checks of auth.go, the
+// dialect's own demands), then a handler of the file named after its resource.
+// Handlers return errors, which error.go alone puts on the wire. Bodies are
+// checked against the declarations in schemas.go by the one validator in
+// schema.go before they are decoded. Streams (sse.go) and polls read the same
+// event log of the store; the engine is only told that there is work.
+//
+// Dialects live here and nowhere else: dialect.go lists how they differ.
+package api
+
+import (
+	"context"
+	"log/slog"
+
+	"github.com/understudy-dev/understudy/internal/blob"
+	"github.com/understudy-dev/understudy/internal/store"
+)
+
+// Engine executes runs. Neither method blocks.
+type Engine interface {
+	// Start says that a run was queued.
+	Start(runID string)
+	// Cancel says that a run was asked to cancel.
+	Cancel(runID string)
+}
+
+// Model is a model that assistants can name.
+type Model struct {
+	ID      string
+	OwnedBy string
+	Created int64 // Unix seconds
+}
+
+// Config is what the API works with. Store, Files and Engine are needed.
+type Config struct {
+	Store  *store.DB
+	Files  *blob.Dir
+	Engine Engine
+
+	// Models lists the models for GET /models. nil: there are none.
+	Models func(context.Context) ([]Model, error)
+	// Health returns the body of GET /healthz, which needs no key. nil: a plain "ok".
+	Health func(context.Context) any
+	// OnThreadDeleted is told the id of each thread that was deleted. It must not block.
+	OnThreadDeleted func(threadID string)
+
+	// Keys are the accepted API keys. With none, any key is accepted, but only
+	// from requests to a loopback address that no web page made: such a server
+	// must listen on loopback only.
+	Keys []string
+	// DownloadInputs allows the download of files uploaded for assistants and as
+	// user data, which the hosted API refuses.
+	DownloadInputs bool
+
+	Logger *slog.Logger // nil: no log
+}

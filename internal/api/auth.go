@@ -1,0 +1,127 @@
+package api
+
+import (
+	"crypto/sha256"
+	"crypto/subtle"
+	"net"
+	"net/http"
+	"net/netip"
+	"strings"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// gate decides who may use the server. With keys, who has one; without, who
+// sends any key to a loopback address and is no web page.
+type gate struct {
+	keys [][sha256.Size]byte // digests, so that comparing takes the same time for keys of all lengths
+	web  *http.CrossOriginProtection
+}
+
+func newGate(keys []string) *gate {
+	g := &gate{web: http.NewCrossOriginProtection()}
+	for _, k := range keys {
+		g.keys = append(g.keys, sha256.Sum256([]byte(k)))
+	}
+	return g
+}
+
+// checkHost refuses, on a server without keys, requests made to a name that is
+// not loopback's own (a web page can make any name of its own point here) and
+// requests that a page of another site made.
+func (g *gate) checkHost(r *http.Request) error {
+	if len(g.keys) > 0 {
+		return nil
+	}
+	if !isLoopback(r.Host) {
+		return forbidden("This server has no API keys configured and therefore answers only requests made to a loopback address such as localhost or 127.0.0.1.")
+	}
+	if err := g.web.Check(r); err != nil {
+		return forbidden("This server has no API keys configured and therefore does not answer requests made by web pages.")
+	}
+	return nil
+}
+
+func forbidden(message string) *refusal {
+	return &refusal{status: http.StatusForbidden, azure: message, openAI: understudy.Error{Kind: understudy.KindForbidden, Message: message}}
+}
+
+// isLoopback reports whether a Host header names this machine's loopback.
+func isLoopback(host string) bool {
+	if h, _, err := net.SplitHostPort(host); err == nil {
+		host = h
+	}
+	host = strings.ToLower(strings.TrimSuffix(strings.TrimPrefix(host, "["), "]"))
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") {
+		return true
+	}
+	ip, err := netip.ParseAddr(host)
+	return err == nil && ip.Unmap().IsLoopback()
+}
+
+// authenticate refuses requests without an accepted key.
+func (g *gate) authenticate(d *dialect, r *http.Request) error {
+	keys := presentedKeys(d, r)
+	for _, k := range keys {
+		if g.accepts(k) {
+			return nil
+		}
+	}
+	e := &refusal{
+		status: http.StatusUnauthorized,
+		azure: "Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key " +
+			"for an active subscription and use a correct regional API endpoint for your resource.",
+		openAI: understudy.Error{
+			Kind: understudy.KindUnauthenticated,
+			Message: "You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth " +
+				"(i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API " +
+				"from your browser and are prompted for a username and password. You can obtain an API key from https://platform.openai.com/account/api-keys.",
+		},
+	}
+	if len(keys) > 0 {
+		e.openAI.Code = "invalid_api_key"
+		e.openAI.Message = "Incorrect API key provided: '" + mask(keys[0]) + "'. You can find your API key at https://platform.openai.com/account/api-keys."
+	}
+	return e
+}
+
+func (g *gate) accepts(key string) bool {
+	if len(g.keys) == 0 {
+		return true
+	}
+	digest := sha256.Sum256([]byte(key))
+	found := 0
+	for i := range g.keys {
+		found |= subtle.ConstantTimeCompare(digest[:], g.keys[i][:])
+	}
+	return found == 1
+}
+
+// presentedKeys returns the keys that a request carries, of which one has to be
+// right: Azure clients send either header, and some send both.
+func presentedKeys(d *dialect, r *http.Request) []string {
+	var keys []string
+	add := func(k string) {
+		if k = strings.TrimSpace(k); k != "" {
+			keys = append(keys, k)
+		}
+	}
+	authorization := r.Header.Get("Authorization")
+	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
+		add(rest)
+	}
+	add(r.Header.Get("Api-Key"))
+	if user, password, ok := r.BasicAuth(); ok && user == "" && !d.azure {
+		add(password)
+	}
+	return keys
+}
+
+// mask hides all of a key but what its owner needs to recognize it.
+func mask(key string) string {
+	const head, tail = 3, 4
+	if len(key) < 4*(head+tail) {
+		return strings.Repeat("*", min(len(key), 8))
+	}
+	return strings.ToValidUTF8(key[:head]+"********"+key[len(key)-tail:], "*")
+}

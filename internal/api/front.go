@@ -1,0 +1,168 @@
+package api
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"path"
+	"runtime/debug"
+	"strings"
+	"time"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// front receives every request, before it is known which dialect it speaks.
+type front struct {
+	gate    *gate
+	health  http.Handler
+	servers []*server
+	log     *slog.Logger
+}
+
+// server speaks one dialect.
+type server struct {
+	Config
+	dialect *dialect
+	schemas *schemas
+	mux     *http.ServeMux
+	log     *slog.Logger
+}
+
+// handler answers a request, or returns an error having written nothing.
+type handler func(http.ResponseWriter, *http.Request) error
+
+// New returns the handler of the whole API, under /v1 and /openai, and of
+// /healthz. It never redirects.
+func New(c Config) http.Handler {
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.DiscardHandler)
+	}
+	f := &front{gate: newGate(c.Keys), log: c.Logger, health: healthHandler(c.Health)}
+	for _, d := range []*dialect{openAI(), azure()} {
+		s := &server{Config: c, dialect: d, schemas: newSchemas(d), mux: http.NewServeMux(), log: c.Logger}
+		s.register()
+		f.servers = append(f.servers, s)
+	}
+	return f
+}
+
+// register enters the routes, and answers of the dialect's own for paths and
+// methods that have none.
+func (s *server) register() {
+	paths := make(map[string]bool)
+	for pattern, h := range s.routes() {
+		method, path, _ := strings.Cut(pattern, " ")
+		path = strings.TrimSpace(path)
+		s.mux.Handle(method+" "+s.dialect.prefix+path, s.wrap(h))
+		paths[path] = true
+	}
+	delete(paths, "/threads/runs") // its other methods are those of the thread "runs"
+	for path := range paths {
+		s.mux.Handle(s.dialect.prefix+path, s.wrap(func(http.ResponseWriter, *http.Request) error { return errMethod }))
+	}
+	s.mux.Handle("/", s.wrap(func(http.ResponseWriter, *http.Request) error { return errNoRoute }))
+}
+
+// wrap makes an [http.Handler] of a handler; its writer is the front's.
+func (s *server) wrap(h handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if err := h(w, r); err != nil {
+			s.writeError(w.(*response), r, err)
+		}
+	})
+}
+
+func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	rw := newResponse(w, requestID())
+	s := f.server(r)
+	defer f.finish(rw, r, s)
+	if err := f.gate.checkHost(r); err != nil {
+		s.writeError(rw, r, err)
+		return
+	}
+	if r.URL.Path == "/healthz" {
+		f.health.ServeHTTP(rw, r)
+		return
+	}
+	r, ok := canonical(r)
+	rest, under := strings.CutPrefix(r.URL.Path, s.dialect.prefix)
+	if !ok || !under || rest != "" && rest[0] != '/' {
+		s.writeError(rw, r, errNoRoute)
+		return
+	}
+	if err := f.gate.authenticate(s.dialect, r); err != nil {
+		s.writeError(rw, r, err)
+		return
+	}
+	if err := s.dialect.admit(rest, r); err != nil {
+		s.writeError(rw, r, err)
+		return
+	}
+	s.mux.ServeHTTP(rw, r)
+}
+
+// server returns the one for the request's dialect; the first also answers what
+// belongs to none.
+func (f *front) server(r *http.Request) *server {
+	for _, s := range f.servers[1:] {
+		if within(r.URL.Path, s.dialect.prefix) {
+			return s
+		}
+	}
+	return f.servers[0]
+}
+
+// finish ends a request: it turns a panic into a server error and logs the
+// request.
+func (f *front) finish(w *response, r *http.Request, s *server) {
+	if v := recover(); v != nil {
+		if err, ok := v.(error); ok && errors.Is(err, http.ErrAbortHandler) {
+			panic(v)
+		}
+		begun := w.status != 0
+		s.writeError(w, r, fmt.Errorf("panic: %v\n%s", v, debug.Stack()))
+		if begun {
+			panic(http.ErrAbortHandler) // a cut connection is the only way to tell the client
+		}
+	}
+	level := slog.LevelDebug
+	if w.status >= http.StatusBadRequest {
+		level = slog.LevelInfo
+	}
+	f.log.LogAttrs(r.Context(), level, "request", slog.String("request_id", w.id), slog.String("method", r.Method),
+		slog.String("path", r.URL.Path), slog.Int("status", w.status), slog.Duration("took", time.Since(w.start)))
+}
+
+// canonical returns r with a path that [http.ServeMux] accepts as it is, so that
+// the mux has no reason to redirect: without trailing and doubled slashes, and
+// without dot segments. It reports false for paths that cannot be.
+func canonical(r *http.Request) (*http.Request, bool) {
+	escaped := r.URL.EscapedPath()
+	if r.Method == http.MethodConnect || !strings.HasPrefix(escaped, "/") {
+		return r, false
+	}
+	clean := path.Clean(escaped)
+	if clean == escaped {
+		return r, true
+	}
+	unescaped, err := url.PathUnescape(clean)
+	if err != nil {
+		return r, false
+	}
+	copied := new(*r)
+	copied.URL = new(*r.URL)
+	copied.URL.Path, copied.URL.RawPath = unescaped, clean
+	return copied, true
+}
+
+// requestID returns a new request id: the prefix and 32 hexadecimal digits.
+func requestID() string {
+	var b [16]byte
+	_, _ = rand.Read(b[:]) // never fails
+	return understudy.PrefixRequest + hex.EncodeToString(b[:])
+}

@@ -1,0 +1,95 @@
+package api
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/understudy-dev/understudy"
+)
+
+const (
+	defaultPage = 20
+	maxPage     = 100
+	filePage    = 10_000 // default and limit of the list of files
+)
+
+// page reads the parameters that all lists share.
+func page(q url.Values) (understudy.Page, error) { return pageOf(q, defaultPage, maxPage) }
+
+func pageOf(q url.Values, limit, maxLimit int) (understudy.Page, error) {
+	p := understudy.Page{Limit: limit, Order: understudy.Desc, After: q.Get("after"), Before: q.Get("before")}
+	if v := q.Get("limit"); v != "" {
+		n, err := strconv.Atoi(v)
+		if err != nil {
+			got := "a string"
+			if _, err := strconv.ParseFloat(v, 64); err == nil {
+				got = "a decimal number"
+			}
+			return p, invalidParam("limit", "invalid_type", "Invalid type for 'limit': expected an integer, but got "+got+" instead.")
+		}
+		switch {
+		case n > maxLimit:
+			return p, invalidParam("limit", "integer_above_max_value",
+				fmt.Sprintf("Invalid 'limit': integer above maximum value. Expected a value <= %d, but got %d instead.", maxLimit, n))
+		case n < 1:
+			return p, invalidParam("limit", "integer_below_min_value",
+				fmt.Sprintf("Invalid 'limit': integer below minimum value. Expected a value >= 1, but got %d instead.", n))
+		}
+		p.Limit = n
+	}
+	switch v := q.Get("order"); understudy.Order(v) {
+	case "":
+	case understudy.Asc, understudy.Desc:
+		p.Order = understudy.Order(v)
+	default:
+		return p, invalidParam("order", "invalid_value", "Invalid value: '"+abbreviate(v)+"'. Supported values are: 'asc' and 'desc'.")
+	}
+	return p, nil
+}
+
+func invalidParam(param, code, message string) error {
+	return &understudy.Error{Kind: understudy.KindInvalid, Param: param, Code: code, Message: message}
+}
+
+// includeResults is the only thing that include[] can ask for.
+const includeResults = "step_details.tool_calls[*].file_search.results[*].content"
+
+// includes reads include[], also when it is spelled without brackets, and
+// reports whether the content of search results is wanted.
+func includes(q url.Values) (results bool, err error) {
+	for _, key := range []string{"include[]", "include"} {
+		for _, v := range q[key] {
+			if v != includeResults {
+				return false, invalidParam("include", "invalid_value", "Invalid value: '"+abbreviate(v)+"'. Supported values are: '"+includeResults+"'.")
+			}
+			results = true
+		}
+	}
+	return results, nil
+}
+
+// pathPrefixes are how the ids in paths begin.
+var pathPrefixes = map[string]string{
+	"assistant_id": "asst",
+	"thread_id":    "thread",
+	"message_id":   "msg",
+	"run_id":       "run",
+	"step_id":      "step",
+}
+
+// pathIDs returns the ids with the given names from the request's path. It
+// refuses one that cannot be of its kind: "undefined", more often than not.
+func pathIDs(r *http.Request, names ...string) ([]string, error) {
+	ids := make([]string, len(names))
+	for i, name := range names {
+		ids[i] = r.PathValue(name)
+		prefix := pathPrefixes[name]
+		if len(ids[i]) < len(prefix) || ids[i][:len(prefix)] != prefix {
+			return nil, invalidParam(name, "invalid_value",
+				fmt.Sprintf("Invalid '%s': '%s'. Expected an ID that begins with '%s'.", name, abbreviate(ids[i]), prefix))
+		}
+	}
+	return ids, nil
+}

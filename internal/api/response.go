@@ -1,0 +1,94 @@
+package api
+
+import (
+	"bytes"
+	"encoding/json"
+	"net/http"
+	"strconv"
+	"sync"
+	"time"
+)
+
+// writeTimeout is how long one piece of a response may take to leave: a client
+// that reads nothing for so long is cut off.
+const writeTimeout = 30 * time.Second
+
+// response is what handlers write to. It adds the headers that every response
+// has and bounds the time of each write.
+type response struct {
+	http.ResponseWriter
+	rc     *http.ResponseController
+	id     string // of the request
+	start  time.Time
+	status int // 0 until the header was written
+}
+
+func newResponse(w http.ResponseWriter, id string) *response {
+	h := w.Header()
+	h.Set("X-Request-Id", id)
+	h.Set("X-Content-Type-Options", "nosniff")
+	return &response{ResponseWriter: w, rc: http.NewResponseController(w), id: id, start: time.Now()}
+}
+
+// Unwrap lets [http.ResponseController] reach the connection.
+func (w *response) Unwrap() http.ResponseWriter { return w.ResponseWriter }
+
+func (w *response) WriteHeader(status int) {
+	if w.status == 0 {
+		w.status = status
+		h := w.Header()
+		h.Set("Openai-Version", "2020-10-01")
+		h.Set("Openai-Processing-Ms", strconv.FormatInt(time.Since(w.start).Milliseconds(), 10))
+	}
+	w.ResponseWriter.WriteHeader(status)
+}
+
+func (w *response) Write(p []byte) (int, error) {
+	if w.status == 0 {
+		w.WriteHeader(http.StatusOK)
+	}
+	_ = w.rc.SetWriteDeadline(time.Now().Add(writeTimeout)) // not supported by test recorders, which never block
+	return w.ResponseWriter.Write(p)
+}
+
+// encoder is a buffer with a JSON encoder that writes to it as the wire wants
+// it: indented by two spaces, and without HTML escapes.
+type encoder struct {
+	buf  bytes.Buffer
+	json *json.Encoder
+}
+
+var encoders = sync.Pool{New: func() any {
+	e := new(encoder)
+	e.json = json.NewEncoder(&e.buf)
+	e.json.SetEscapeHTML(false)
+	e.json.SetIndent("", "  ")
+	return e
+}}
+
+// maxPooled is the size up to which buffers are kept for reuse.
+const maxPooled = 64 << 10
+
+// writeJSON answers with status and v. It fails, having written nothing, if v
+// cannot be encoded; that the client does not read is no error.
+func writeJSON(w http.ResponseWriter, status int, v any) error {
+	e := encoders.Get().(*encoder)
+	defer func() {
+		if e.buf.Cap() <= maxPooled {
+			encoders.Put(e)
+		}
+	}()
+	e.buf.Reset()
+	if err := e.json.Encode(v); err != nil {
+		return err
+	}
+	h := w.Header()
+	h.Set("Content-Type", "application/json")
+	h.Set("Content-Length", strconv.Itoa(e.buf.Len()))
+	w.WriteHeader(status)
+	_, _ = w.Write(e.buf.Bytes())
+	return nil
+}
+
+// ok answers with v.
+func ok(w http.ResponseWriter, v any) error { return writeJSON(w, http.StatusOK, v) }

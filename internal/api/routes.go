@@ -1,0 +1,63 @@
+package api
+
+import (
+	"context"
+	"net/http"
+)
+
+// routes is the whole API, without the dialects' prefixes. All dialects share
+// it.
+func (s *server) routes() map[string]handler {
+	return map[string]handler{
+		"GET    /assistants":                s.listAssistants,
+		"POST   /assistants":                s.createAssistant,
+		"GET    /assistants/{assistant_id}": s.getAssistant,
+		"POST   /assistants/{assistant_id}": s.modifyAssistant,
+		"DELETE /assistants/{assistant_id}": s.deleteAssistant,
+
+		"POST   /threads":             s.createThread,
+		"GET    /threads/{thread_id}": s.getThread,
+		"POST   /threads/{thread_id}": s.modifyThread,
+		"DELETE /threads/{thread_id}": s.deleteThread,
+
+		"GET    /threads/{thread_id}/messages":              s.listMessages,
+		"POST   /threads/{thread_id}/messages":              s.createMessage,
+		"GET    /threads/{thread_id}/messages/{message_id}": s.getMessage,
+		"POST   /threads/{thread_id}/messages/{message_id}": s.modifyMessage,
+		"DELETE /threads/{thread_id}/messages/{message_id}": s.deleteMessage,
+
+		"POST   /threads/runs":                                          s.createThreadAndRun,
+		"GET    /threads/{thread_id}/runs":                              s.listRuns,
+		"POST   /threads/{thread_id}/runs":                              s.createRun,
+		"GET    /threads/{thread_id}/runs/{run_id}":                     s.getRun,
+		"POST   /threads/{thread_id}/runs/{run_id}":                     s.modifyRun,
+		"POST   /threads/{thread_id}/runs/{run_id}/cancel":              s.cancelRun,
+		"POST   /threads/{thread_id}/runs/{run_id}/submit_tool_outputs": s.submitToolOutputs,
+		"GET    /threads/{thread_id}/runs/{run_id}/steps":               s.listSteps,
+		"GET    /threads/{thread_id}/runs/{run_id}/steps/{step_id}":     s.getStep,
+
+		"GET    /files":                   s.listFiles,
+		"POST   /files":                   s.uploadFile,
+		"GET    /files/{file_id}":         s.getFile,
+		"DELETE /files/{file_id}":         s.deleteFile,
+		"GET    /files/{file_id}/content": s.fileContent,
+
+		"GET    /models":            s.listModels,
+		"GET    /models/{model...}": s.getModel,
+	}
+}
+
+// healthHandler answers GET /healthz. It needs no key.
+func healthHandler(health func(context.Context) any) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		var body any = struct {
+			Status string `json:"status"`
+		}{Status: "ok"}
+		if health != nil {
+			body = health(r.Context())
+		}
+		if err := ok(w, body); err != nil {
+			http.Error(w, "health report not encoded", http.StatusInternalServerError)
+		}
+	})
+}

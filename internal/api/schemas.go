@@ -1,0 +1,237 @@
+package api
+
+import (
+	"math"
+	"regexp"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// schemas declare the bodies of all requests, in one dialect. They accept v1's
+// file_ids and its tool "retrieval", which objects of the v2 dialect turn into
+// what replaced them.
+type schemas struct {
+	createAssistant *schema
+	modifyAssistant *schema
+	createThread    *schema
+	modifyThread    *schema
+	message         *schema
+	run             *schema
+	threadAndRun    *schema
+	toolOutputs     *schema
+	metadataOnly    *schema
+}
+
+var functionName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
+
+func text(maxLength int) *schema {
+	return &schema{kinds: aString, expect: "a string", maxLength: maxLength}
+}
+
+func nonEmpty(maxLength int) *schema {
+	return &schema{kinds: aString, expect: "a string", minLength: 1, maxLength: maxLength}
+}
+
+func oneOf(values ...string) *schema {
+	return &schema{kinds: aString, expect: "a string", enum: values}
+}
+
+func boolean() *schema { return &schema{kinds: aBoolean, expect: "a boolean"} }
+
+func decimal(low, high float64) *schema {
+	return &schema{kinds: anInteger | aNumber, expect: "a decimal", min: low, max: high}
+}
+
+func integer(low, high float64) *schema {
+	return &schema{kinds: anInteger, expect: "an integer", min: low, max: high}
+}
+
+func list(maxItems int, of string, items *schema) *schema {
+	return &schema{kinds: anArray, expect: "an array of " + of, maxItems: maxItems, items: items}
+}
+
+func object(fields ...field) *schema {
+	return &schema{kinds: anObject, expect: "an object", fields: fields}
+}
+
+// freeObject is an object of which nothing more is known.
+func freeObject() *schema { return &schema{kinds: anObject, expect: "an object"} }
+
+// with adds the fields that are required for values of the field "type".
+func (s *schema) with(variants map[string][]string) *schema {
+	s.variants = variants
+	return s
+}
+
+func need(name string, s *schema) field { return field{name: name, required: true, schema: s} }
+
+func may(name string, s *schema) field { return field{name: name, schema: s} }
+
+// maxID bounds what is looked up as an id.
+const maxID = 256
+
+func newSchemas(d *dialect) *schemas {
+	metadata := metadataSchema()
+	message := messageSchema(d, metadata)
+	thread := object(
+		may("messages", list(understudy.MaxThreadMessages, "objects", message)),
+		may("tool_resources", toolResourcesSchema()),
+		may("metadata", metadata))
+	run := runFields(message, metadata)
+	return &schemas{
+		createAssistant: object(append([]field{need("model", nonEmpty(maxID))}, assistantFields(metadata)...)...),
+		modifyAssistant: object(append([]field{may("model", nonEmpty(maxID))}, assistantFields(metadata)...)...),
+		createThread:    thread,
+		modifyThread:    object(may("tool_resources", toolResourcesSchema()), may("metadata", metadata)),
+		message:         message,
+		run:             object(run...),
+		threadAndRun:    object(append(run, may("thread", thread), may("tool_resources", toolResourcesSchema()))...),
+		toolOutputs: object(
+			need("tool_outputs", list(0, "objects", object(may("tool_call_id", text(maxID)), may("output", text(0))))),
+			may("stream", boolean())),
+		metadataOnly: object(may("metadata", metadata)),
+	}
+}
+
+func metadataSchema() *schema {
+	return &schema{
+		kinds: anObject, expect: "an object",
+		values:   text(understudy.MaxMetadataValueLength),
+		maxProps: understudy.MaxMetadataPairs,
+		maxKey:   understudy.MaxMetadataKeyLength,
+	}
+}
+
+func fileIDs(limit int) *schema { return list(limit, "strings", text(maxID)) }
+
+func toolResourcesSchema() *schema {
+	return object(
+		may("code_interpreter", object(may("file_ids", fileIDs(understudy.MaxCodeFiles)))),
+		may("file_search", object(
+			may("vector_store_ids", fileIDs(understudy.MaxVectorStores)),
+			may("vector_stores", list(understudy.MaxVectorStores, "objects", freeObject())))))
+}
+
+func assistantFields(metadata *schema) []field {
+	return []field{
+		may("name", text(understudy.MaxNameLength)),
+		may("description", text(understudy.MaxDescriptionLength)),
+		may("instructions", text(understudy.MaxInstructionsLength)),
+		may("reasoning_effort", text(understudy.MaxNameLength)),
+		may("tools", list(understudy.MaxTools, "objects", toolSchema())),
+		may("tool_resources", toolResourcesSchema()),
+		may("file_ids", fileIDs(understudy.MaxCodeFiles)),
+		may("metadata", metadata),
+		may("temperature", decimal(0, 2)),
+		may("top_p", decimal(0, 1)),
+		may("response_format", responseFormatSchema()),
+	}
+}
+
+// toolType is the type of a tool; "retrieval" is v1's name of file_search.
+func toolType(values ...string) *schema {
+	s := oneOf(values...)
+	s.silent = []string{"retrieval"}
+	return s
+}
+
+func toolSchema() *schema {
+	name := nonEmpty(understudy.MaxFunctionNameLength)
+	name.pattern = functionName
+	ranking := object(
+		may("ranker", oneOf("auto", understudy.DefaultRanker)),
+		need("score_threshold", decimal(0, 1)),
+		may("hybrid_search", &schema{}))
+	return object(
+		need("type", toolType("code_interpreter", "file_search", "function")),
+		may("function", object(
+			need("name", name),
+			may("description", text(0)),
+			may("parameters", freeObject()),
+			may("strict", boolean()))),
+		may("file_search", object(
+			may("max_num_results", integer(1, 50)),
+			may("ranking_options", ranking))),
+		may("code_interpreter", freeObject()),
+		may("retrieval", freeObject()),
+	).with(map[string][]string{"function": {"function"}})
+}
+
+// responseFormatSchema also accepts "none", which Azure's description lists.
+func responseFormatSchema() *schema {
+	name := nonEmpty(understudy.MaxSchemaNameLength)
+	name.pattern = functionName
+	s := object(
+		need("type", oneOf("text", "json_object", "json_schema")),
+		may("json_schema", object(
+			need("name", name),
+			may("description", text(0)),
+			may("schema", freeObject()),
+			may("strict", boolean()))),
+	).with(map[string][]string{"json_schema": {"json_schema"}})
+	s.kinds |= aString
+	s.expect = "one of 'auto' or an object"
+	s.enum, s.silent = []string{"auto"}, []string{"none"}
+	return s
+}
+
+func toolChoiceSchema() *schema {
+	s := object(
+		need("type", toolType("function", "code_interpreter", "file_search")),
+		may("function", object(need("name", nonEmpty(understudy.MaxFunctionNameLength)))),
+	).with(map[string][]string{"function": {"function"}})
+	s.kinds |= aString
+	s.expect = "one of a string or an object"
+	s.enum = []string{"none", "auto", "required"}
+	return s
+}
+
+func messageSchema(d *dialect, metadata *schema) *schema {
+	detail := oneOf("auto", "low", "high")
+	part := object(
+		need("type", oneOf("text", "image_file", "image_url")),
+		may("text", nonEmpty(d.maxMessage)),
+		may("image_file", object(need("file_id", text(maxID)), may("detail", detail))),
+		may("image_url", object(need("url", nonEmpty(0)), may("detail", detail))),
+	).with(map[string][]string{"text": {"text"}, "image_file": {"image_file"}, "image_url": {"image_url"}})
+	content := &schema{
+		kinds: aString | anArray, expect: "one of a string or array of objects",
+		minLength: 1, maxLength: d.maxMessage,
+		minItems: 1, maxItems: understudy.MaxContentParts, items: part,
+	}
+	attachment := object(
+		need("file_id", text(maxID)),
+		may("tools", list(understudy.MaxTools, "objects", object(need("type", toolType("code_interpreter", "file_search"))))))
+	return object(
+		need("role", oneOf("user", "assistant")),
+		need("content", content),
+		may("attachments", list(understudy.MaxAttachments, "objects", attachment)),
+		may("file_ids", fileIDs(understudy.MaxAttachments)),
+		may("metadata", metadata))
+}
+
+func runFields(message, metadata *schema) []field {
+	return []field{
+		need("assistant_id", text(maxID)),
+		may("thread_id", text(maxID)), // Azure's description demands it in the body; the path's counts
+		may("model", nonEmpty(maxID)),
+		may("instructions", text(understudy.MaxInstructionsLength)),
+		may("additional_instructions", text(understudy.MaxInstructionsLength)),
+		may("additional_messages", list(understudy.MaxAdditionalMessages, "objects", message)),
+		may("reasoning_effort", text(understudy.MaxNameLength)),
+		may("tools", list(understudy.MaxTools, "objects", toolSchema())),
+		may("metadata", metadata),
+		may("temperature", decimal(0, 2)),
+		may("top_p", decimal(0, 1)),
+		may("stream", boolean()),
+		may("max_prompt_tokens", integer(1, math.MaxInt32)),
+		may("max_completion_tokens", integer(1, math.MaxInt32)),
+		may("truncation_strategy", object(
+			need("type", oneOf("auto", "last_messages")),
+			may("last_messages", integer(1, math.MaxInt32)),
+		).with(map[string][]string{"last_messages": {"last_messages"}})),
+		may("tool_choice", toolChoiceSchema()),
+		may("parallel_tool_calls", boolean()),
+		may("response_format", responseFormatSchema()),
+	}
+}

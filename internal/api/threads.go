@@ -1,0 +1,92 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"time"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// threadRequest is the body that creates a thread or, without messages,
+// modifies it.
+type threadRequest struct {
+	Messages      []messageRequest      `json:"messages"`
+	ToolResources *toolResourcesRequest `json:"tool_resources"`
+	Metadata      understudy.Metadata   `json:"metadata"`
+}
+
+// apply puts what the request says into th.
+func (q *threadRequest) apply(th *understudy.Thread) error {
+	if q.Metadata != nil {
+		th.Metadata = q.Metadata
+	}
+	return q.ToolResources.apply(&th.ToolResources)
+}
+
+// thread makes a new thread and its messages of the request.
+func (s *server) thread(ctx context.Context, q *threadRequest) (*understudy.Thread, []*understudy.Message, error) {
+	th := &understudy.Thread{ID: understudy.NewID(understudy.PrefixThread), Object: "thread", CreatedAt: time.Now().Unix()}
+	if err := q.apply(th); err != nil {
+		return nil, nil, err
+	}
+	messages, err := s.messages(ctx, th.ID, q.Messages)
+	return th, messages, err
+}
+
+func (s *server) createThread(w http.ResponseWriter, r *http.Request) error {
+	var q threadRequest
+	if err := s.decode(w, r, s.schemas.createThread, &q); err != nil {
+		return err
+	}
+	th, messages, err := s.thread(r.Context(), &q)
+	if err != nil {
+		return err
+	}
+	if err := s.Store.CreateThread(r.Context(), th, messages); err != nil {
+		return err
+	}
+	return ok(w, th)
+}
+
+func (s *server) getThread(w http.ResponseWriter, r *http.Request) error {
+	ids, err := pathIDs(r, "thread_id")
+	if err != nil {
+		return err
+	}
+	th, err := s.Store.Thread(r.Context(), ids[0])
+	if err != nil {
+		return err
+	}
+	return ok(w, th)
+}
+
+func (s *server) modifyThread(w http.ResponseWriter, r *http.Request) error {
+	ids, err := pathIDs(r, "thread_id")
+	if err != nil {
+		return err
+	}
+	var q threadRequest
+	if err := s.decode(w, r, s.schemas.modifyThread, &q); err != nil {
+		return err
+	}
+	th, err := s.Store.UpdateThread(r.Context(), ids[0], q.apply)
+	if err != nil {
+		return err
+	}
+	return ok(w, th)
+}
+
+func (s *server) deleteThread(w http.ResponseWriter, r *http.Request) error {
+	ids, err := pathIDs(r, "thread_id")
+	if err != nil {
+		return err
+	}
+	if err := s.Store.DeleteThread(r.Context(), ids[0]); err != nil {
+		return err
+	}
+	if s.OnThreadDeleted != nil {
+		s.OnThreadDeleted(ids[0])
+	}
+	return ok(w, understudy.Deleted{ID: ids[0], Object: "thread.deleted", Deleted: true})
+}
