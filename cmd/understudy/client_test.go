@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"encoding/json"
 	"io"
 	"strings"
 	"testing"
@@ -64,5 +65,12 @@ func TestScreen(t *testing.T) {
 	want := "\n== A part\nuser\n   hello\nassistant\n   line one\n   line two ]0;title\tend\n   done\n"
 	if diff := cmp.Diff(want, b.String()); diff != "" {
 		t.Errorf("screen (-want +got):\n%s", diff)
+	}
+}
+
+func decode(t *testing.T, data []byte, v any) {
+	t.Helper()
+	if err := json.Unmarshal(data, v); err != nil {
+		t.Fatalf("%v in %s", err, data)
 	}
 }

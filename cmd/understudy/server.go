@@ -347,10 +347,16 @@ func (s *server) endSession(threadID string) {
 
 // health is the body of GET /healthz.
 func (s *server) health(context.Context) any {
+	type sessions struct {
+		Live    int            `json:"live"`
+		Pooled  int            `json:"pooled"`
+		Started int            `json:"started"`
+		Ended   map[string]int `json:"ended"` // by reason
+	}
 	type code struct {
-		Error    string          `json:"error,omitempty"`
+		Error    string          `json:"error,omitempty"` // why there is none
 		Report   *sandbox.Report `json:"report,omitempty"`
-		Sessions *sandbox.Stats  `json:"sessions,omitempty"`
+		Sessions *sessions       `json:"sessions,omitempty"`
 	}
 	h := struct {
 		Status  string `json:"status"`
@@ -365,7 +371,9 @@ func (s *server) health(context.Context) any {
 		h.Sandbox.Error = s.noCode.Error()
 		return h
 	}
-	h.Sandbox.Report, h.Sandbox.Sessions = new(s.sandbox.Report()), new(s.sandbox.Stats())
+	stats := s.sandbox.Stats()
+	h.Sandbox.Report = new(s.sandbox.Report())
+	h.Sandbox.Sessions = &sessions{Live: stats.Live, Pooled: stats.Pooled, Started: stats.Started, Ended: stats.Killed}
 	return h
 }
 
