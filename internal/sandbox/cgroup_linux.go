@@ -34,12 +34,12 @@ func newGroupName() string {
 
 // openCgroups makes the server's group. fsroot is /sys/fs/cgroup, self is
 // /proc/self/cgroup. It never fails: what cannot be had is not used.
-func openCgroups(fsroot, self string, limits Limits) *cgroups {
+func openCgroups(fsroot, self string) *cgroups {
 	own, err := readOwnGroups(self)
 	if err != nil {
 		return &cgroups{kind: "none"}
 	}
-	if g := openV2(fsroot, own, limits); g != nil {
+	if g := openV2(fsroot, own); g != nil {
 		return g
 	}
 	g := &cgroups{kind: "v1", parents: map[string]string{}}
@@ -98,7 +98,7 @@ func controllerFolder(fsroot, controller string) string {
 
 // openV2 makes the server's group in a version 2 tree with the memory and pids
 // controllers, or returns nil.
-func openV2(fsroot string, own map[string]string, limits Limits) *cgroups {
+func openV2(fsroot string, own map[string]string) *cgroups {
 	parent := filepath.Join(fsroot, own[""])
 	if have := readWords(filepath.Join(parent, "cgroup.controllers")); !slices.Contains(have, "memory") || !slices.Contains(have, "pids") {
 		return nil

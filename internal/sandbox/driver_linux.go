@@ -6,11 +6,9 @@ import (
 	"fmt"
 	"net"
 	"os"
-	"path/filepath"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -22,12 +20,15 @@ type zygoteDriver struct {
 	cgroups *cgroups
 
 	making chan struct{} // holds one token: a new generation is made by one caller
+	stop   context.CancelFunc
+	watch  sync.WaitGroup
 
 	mu      sync.Mutex
 	current *zygote
 	old     []*zygote // retired, with sessions that still run
 	nextID  int
 	users   []int // free session users, root only
+	live    map[*session]bool
 	closed  bool
 	base    Report
 }
@@ -37,13 +38,22 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	if err := sweepDir(c.Dir); err != nil {
 		return nil, err
 	}
-	d := &zygoteDriver{config: c, making: make(chan struct{}, 1)}
-	d.cgroups = openCgroups("/sys/fs/cgroup", "/proc/self/cgroup", c.Limits)
+	watch, stop := context.WithCancel(context.Background()) // ends with close
+	d := &zygoteDriver{
+		config: c, making: make(chan struct{}, 1), live: map[*session]bool{}, stop: stop,
+		cgroups: &cgroups{kind: "none"},
+	}
+	if !c.without.cgroups {
+		d.cgroups = openCgroups("/sys/fs/cgroup", "/proc/self/cgroup")
+	}
 	for n := range d.userCount() {
 		d.users = append(d.users, firstUser+n)
 	}
 	if err := d.measure(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
+	}
+	if !slices.Contains(d.base.Controllers, "memory") {
+		d.watch.Go(func() { d.watchMemory(watch) })
 	}
 	return d, nil
 }
@@ -114,11 +124,28 @@ func (d *zygoteDriver) zygote(ctx context.Context) (*zygote, error) {
 		d.old = append(d.old, z)
 		d.config.Logger.Warn("sandbox: the zygote died and was started anew")
 	}
+	d.old = slices.DeleteFunc(d.old, func(z *zygote) bool {
+		select {
+		case <-z.dead: // with its last session
+			z.close()
+			return true
+		default:
+			return false
+		}
+	})
 	d.current = fresh
 	return fresh, nil
 }
 
 func (d *zygoteDriver) makeVolume(ctx context.Context) (*volume, error) {
+	v, err := d.tryVolume(ctx)
+	if errors.Is(err, errTransport) {
+		v, err = d.tryVolume(ctx) // the zygote had died unnoticed; this is a new one
+	}
+	return v, err
+}
+
+func (d *zygoteDriver) tryVolume(ctx context.Context) (*volume, error) {
 	z, err := d.zygote(ctx)
 	if err != nil {
 		return nil, err
@@ -205,6 +232,9 @@ func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err err
 	}
 	defer closeAll(theirs)
 	reply, pidfd, err := z.call(ctx, startRequest(v, d.config.Limits, s.group), append(theirs, groupFiles...)...)
+	if errors.Is(err, errTransport) {
+		return nil, fmt.Errorf("%w: %w", errVolumeLost, err)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: start session: %w", err)
 	}
@@ -213,14 +243,21 @@ func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err err
 		return nil, errors.New("sandbox: start session: no process handle")
 	}
 	go s.watch()
-	return s, s.awaitReady(ctx)
+	if err := s.awaitReady(ctx); err != nil {
+		return nil, err
+	}
+	s.baseline = ownMemory(hostPID(s.pidfd))
+	d.mu.Lock()
+	d.live[s] = true
+	d.mu.Unlock()
+	return s, nil
 }
 
 // startRequest asks for a session on v. Without a control group the resource
 // limits have to do what they can.
 func startRequest(v *volume, l Limits, group *cgroup) map[string]any {
 	limits := map[string]int64{
-		"CORE": 1, // 1 and not 0: it stops the core dump helpers of the host too
+		"CORE":  1, // 1 and not 0: it stops the core dump helpers of the host too
 		"FSIZE": l.FileSize, "NOFILE": int64(l.OpenFiles), "MEMLOCK": 64 << 10, "MSGQUEUE": 0, "NICE": 0,
 		"RTPRIO": 0, "SIGPENDING": 256, "STACK": 8 << 20,
 	}
@@ -246,6 +283,8 @@ func (d *zygoteDriver) close() error {
 	for _, z := range generations {
 		z.close()
 	}
+	d.stop()
+	d.watch.Wait()
 	d.cgroups.close()
 	return nil
 }
@@ -260,8 +299,12 @@ type session struct {
 	pid    int // in the zygote's namespace
 	pidfd  *os.File
 	report sessionReport
-	gone   chan struct{}
-	how    exitInfo // set before gone is closed
+
+	baseline   int64 // memory shared with the zygote at the start
+	overMemory atomic.Bool
+
+	gone chan struct{}
+	how  exitInfo // set before gone is closed
 }
 
 // open makes the socket and the pipe; it returns the session's ends.
@@ -320,9 +363,7 @@ func (s *session) watch() {
 	if reply, _, err := s.zygote.call(ctx, map[string]any{"op": "reap", "pid": s.pid}); err == nil {
 		s.how = exitInfo{code: reply.Code, signal: reply.Signal}
 	}
-	if s.group != nil {
-		s.how.outOfMemory = s.group.outOfMemory()
-	}
+	s.how.outOfMemory = s.overMemory.Load() || (s.group != nil && s.group.outOfMemory())
 	close(s.gone)
 }
 
@@ -347,6 +388,9 @@ func (s *session) signal(number unix.Signal) error {
 }
 
 func (s *session) release() {
+	s.driver.mu.Lock()
+	delete(s.driver.live, s)
+	s.driver.mu.Unlock()
 	s.socket.Close()
 	s.pipe.Close()
 	s.pidfd.Close()
@@ -399,20 +443,4 @@ func parseRights(control []byte) []int {
 		}
 	}
 	return fds
-}
-
-// hostPID returns the host's number of a process from its handle, 0 if it is gone.
-func hostPID(pidfd *os.File) int {
-	for _, line := range strings.Split(string(readAll(filepath.Join("/proc/self/fdinfo", strconv.Itoa(int(pidfd.Fd()))))), "\n") {
-		if value, ok := strings.CutPrefix(line, "Pid:"); ok {
-			pid, _ := strconv.Atoi(strings.TrimSpace(value))
-			return max(pid, 0)
-		}
-	}
-	return 0
-}
-
-func readAll(file string) []byte {
-	b, _ := os.ReadFile(file)
-	return b
 }

@@ -203,3 +203,18 @@ threading.Thread(target=late, daemon=True).start()
 		t.Errorf("got %q, want only what the cell itself printed", got)
 	}
 }
+
+func TestFloodBetweenCells(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.FloodBytes = 4 << 20 })
+	for _, code := range []string{
+		"import threading\ndef flood():\n    while True: print('x' * 10000)\nthreading.Thread(target=flood, daemon=True).start()",
+		"import subprocess; p = subprocess.Popen(['yes'])",
+	} {
+		run(t, m, "k", code)
+		<-m.sessions["k"].link.process.exited()
+		if r := run(t, m, "k", "1 + 1"); logs(r) != "2\n" || r.Notice == "" {
+			t.Errorf("%s: afterwards got %+v, want a fresh session", code, r)
+		}
+	}
+}

@@ -26,6 +26,7 @@ type link struct {
 	cell   uint32     // current cell, 0 if none
 	sink   *collector // of the current cell
 	cause  error      // why broken
+	stray  int64      // bytes that belonged to no current cell, since the last began
 	nextID uint32
 
 	drain  sync.Mutex // one reader of the pipe at a time
@@ -62,7 +63,7 @@ func (k *link) close() {
 func (k *link) begin(code string, sink *collector) error {
 	k.mu.Lock()
 	k.nextID++
-	k.cell, k.sink = k.nextID, sink
+	k.cell, k.sink, k.stray = k.nextID, sink, 0
 	cell := k.cell
 	k.mu.Unlock()
 	text, err := json.Marshal(map[string]string{"code": code})
@@ -92,13 +93,26 @@ func (k *link) fault() error {
 	return k.cause
 }
 
+// fail kills the session for cause.
 func (k *link) fail(cause error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	if k.cause == nil {
 		k.cause = cause
 		close(k.broken)
+		k.process.kill()
 	}
+}
+
+// discard counts bytes that nobody wants. A session that sends without end, though
+// no cell runs, costs the server time.
+func (k *link) discard(n int) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	if k.stray += int64(n); k.stray > k.limits.FloodBytes {
+		return errFlood
+	}
+	return nil
 }
 
 func (k *link) readFrames() {
@@ -111,7 +125,7 @@ func (k *link) readFrames() {
 		}
 		if errors.Is(err, errFrame) || errors.Is(err, errFlood) {
 			k.fail(err)
-			_, _ = io.Copy(io.Discard, r) // the kill follows; until then nothing may block the session's end
+			_, _ = io.Copy(io.Discard, r) // until the kill is done
 			return
 		}
 		if err != nil {
@@ -128,6 +142,11 @@ func (k *link) handle(f frame) error {
 		k.cell = 0 // a second end of this cell is an error, and no end of the next
 	}
 	k.mu.Unlock()
+	if !current {
+		if err := k.discard(frameHeader + len(f.json) + len(f.blob)); err != nil {
+			return err
+		}
+	}
 	switch f.kind {
 	case frameStdout, frameStderr, frameResult, frameError:
 		if current && !sink.text(f.blob) {
@@ -223,8 +242,13 @@ func (k *link) readSome(fd uintptr) (more bool, err error) {
 		k.mu.Lock()
 		sink := k.sink
 		k.mu.Unlock()
-		if sink != nil && !sink.raw(k.buffer[:n]) {
-			return false, errFlood
+		if sink == nil {
+			err = k.discard(n)
+		} else if !sink.raw(k.buffer[:n]) {
+			err = errFlood
+		}
+		if err != nil {
+			return false, err
 		}
 	}
 	return true, nil

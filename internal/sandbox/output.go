@@ -18,9 +18,9 @@ type collector struct {
 
 	mu         sync.Mutex
 	fresh      transcript // not taken yet
-	head       int64    // bytes of text passed
-	tail       []byte   // end of the text after the head
-	dropped    int64    // bytes between head and tail
+	head       int64      // bytes of text passed
+	tail       []byte     // end of the text after the head
+	dropped    int64      // bytes between head and tail
 	total      int64
 	images     int
 	imageBytes int64

@@ -38,7 +38,12 @@ type Config struct {
 	MaxSessions  int           // live sessions; default 64
 	MinIsolation Level         // default LevelNamespaces
 	Logger       *slog.Logger  // default: discard
+
+	without features // only tests set it
 }
+
+// features are parts of the isolation that some hosts do not have.
+type features struct{ cgroups, landlock, seccomp bool }
 
 // Limits bound one session. Zero fields mean the documented defaults.
 type Limits struct {

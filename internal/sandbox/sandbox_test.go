@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"os"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 )
@@ -76,4 +77,15 @@ func logs(r Result) string {
 
 func images(r Result) int {
 	return len(slices.DeleteFunc(slices.Clone(r.Outputs), func(o Output) bool { return o.Image == nil }))
+}
+
+func itoa(n int) string { return strconv.Itoa(n) }
+
+func atoi(t testing.TB, s string) int {
+	t.Helper()
+	n, err := strconv.Atoi(s)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return n
 }

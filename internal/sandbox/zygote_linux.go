@@ -57,7 +57,7 @@ type zygote struct {
 }
 
 // errTransport says that a request got no answer.
-var errTransport = errors.New("receive from the zygote")
+var errTransport = errors.New("no answer from the zygote")
 
 // zygoteReply is any answer on the control socket.
 type zygoteReply struct {
@@ -80,6 +80,9 @@ func startZygote(ctx context.Context, c Config, users int) (_ *zygote, err error
 	filter, err := seccompFilter(runtime.GOARCH)
 	if err != nil {
 		return nil, err
+	}
+	if c.without.seccomp {
+		filter = nil
 	}
 	files, err := agentSources()
 	if err != nil {
@@ -142,7 +145,7 @@ func zygoteConfig(c Config, jail string, files map[string]string, filter []byte,
 	}
 	second = map[string]any{
 		"imports": warmImports, "seccomp": base64.StdEncoding.EncodeToString(filter),
-		"landlock": true, "collapse": true,
+		"landlock": !c.without.landlock, "collapse": true,
 	}
 	return first, second
 }
@@ -226,7 +229,7 @@ func (z *zygote) send(message any, files ...*os.File) error {
 		rights = unix.UnixRights(fds...)
 	}
 	if _, _, err := z.ctl.WriteMsgUnix(b, rights, nil); err != nil {
-		return fmt.Errorf("send to the zygote: %w", err)
+		return fmt.Errorf("%w: %w", errTransport, err)
 	}
 	return nil
 }
@@ -266,17 +269,16 @@ func (z *zygote) call(ctx context.Context, request map[string]any, files ...*os.
 	select {
 	case z.turn <- struct{}{}:
 	case <-z.dead:
-		return reply, nil, errors.New("the zygote is gone")
+		return reply, nil, fmt.Errorf("%w: the zygote is gone", errTransport)
 	case <-ctx.Done():
 		return reply, nil, ctx.Err()
 	}
 	defer func() { <-z.turn }()
 	_ = z.ctl.SetDeadline(time.Now().Add(callTimeout))
-	if err := z.send(request, files...); err != nil {
-		z.retire()
-		return reply, nil, err
+	err = z.send(request, files...)
+	if err == nil {
+		reply, err = z.receive(&got)
 	}
-	reply, err = z.receive(&got)
 	if errors.Is(err, errTransport) {
 		z.retire()
 	}

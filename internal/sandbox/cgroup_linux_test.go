@@ -1,0 +1,117 @@
+package sandbox
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+// fakeTree makes a folder with files, as a cgroup hierarchy shows itself.
+func fakeTree(t *testing.T, files map[string]string) string {
+	t.Helper()
+	root := t.TempDir()
+	for name, content := range files {
+		file := filepath.Join(root, name)
+		if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(file, []byte(content), 0o644); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return root
+}
+
+func TestCgroupVersion2(t *testing.T) {
+	t.Parallel()
+	root := fakeTree(t, map[string]string{
+		"self": "0::/system.slice/x.service\n",
+		"system.slice/x.service/cgroup.controllers": "cpu memory pids\n",
+	})
+	g := openCgroups(root, filepath.Join(root, "self"))
+	if g.kind != "v2" {
+		t.Fatalf("got kind %q, want v2", g.kind)
+	}
+	s, err := g.create(7, Limits{Memory: 1 << 30, Processes: 128, CPU: 1.5})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"memory", "cpu", "pids"}, s.held); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	for file, want := range map[string]string{
+		"memory.max": "1073741824", "memory.swap.max": "0", "memory.oom.group": "1", "cpu.max": "150000 100000", "pids.max": "128",
+	} {
+		b, err := os.ReadFile(filepath.Join(s.dirs[""], file))
+		if err != nil || string(b) != want {
+			t.Errorf("%s: got %q, %v, want %q", file, b, err, want)
+		}
+	}
+	if s.outOfMemory() {
+		t.Error("out of memory before anything happened")
+	}
+	events := filepath.Join(s.dirs[""], "memory.events")
+	if err := os.WriteFile(events, []byte("low 0\noom 1\noom_kill 2\noom_group_kill 1\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if !s.outOfMemory() {
+		t.Error("oom_kill 2 was not noticed")
+	}
+}
+
+func TestCgroupVersion1(t *testing.T) {
+	t.Parallel()
+	root := fakeTree(t, map[string]string{
+		"self":                       "5:memory:/a\n4:pids:/\n3:cpu,cpuacct:/\n0::/\n",
+		"memory/a/tasks":             "",
+		"pids/tasks":                 "",
+		"cpu,cpuacct/tasks":          "",
+		"unified/cgroup.controllers": "",
+	})
+	g := openCgroups(root, filepath.Join(root, "self"))
+	if g.kind != "v1" {
+		t.Fatalf("got kind %q, want v1", g.kind)
+	}
+	s, err := g.create(1, Limits{Memory: 1000, Processes: 10, CPU: 1})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{"memory", "cpu", "pids"}, s.held); diff != "" {
+		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	if want := filepath.Join(root, "memory/a"); filepath.Dir(filepath.Dir(s.dirs["memory"])) != want {
+		t.Errorf("the group %s is not below the server's own %s", s.dirs["memory"], want)
+	}
+}
+
+func TestCgroupNone(t *testing.T) {
+	t.Parallel()
+	root := fakeTree(t, map[string]string{"self": "0::/\n"})
+	if g := openCgroups(root, filepath.Join(root, "self")); g.kind != "none" {
+		t.Errorf("got kind %q, want none", g.kind)
+	}
+	if g := openCgroups(root, filepath.Join(root, "missing")); g.kind != "none" {
+		t.Errorf("without /proc: got kind %q, want none", g.kind)
+	}
+}
+
+func TestStaleGroupsAreRemoved(t *testing.T) {
+	t.Parallel()
+	root := fakeTree(t, map[string]string{"self": "4:pids:/\n"})
+	stale := filepath.Join(root, "pids", groupPrefix+"999999999-00000001")
+	ours := filepath.Join(root, "pids", groupPrefix+"1-00000001") // process 1 lives
+	for _, dir := range []string{filepath.Join(stale, "s1"), ours} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	openCgroups(root, filepath.Join(root, "self"))
+	if _, err := os.Stat(stale); err == nil {
+		t.Error("the group of a dead server is still there")
+	}
+	if _, err := os.Stat(ours); err != nil {
+		t.Errorf("the group of a live server is gone: %v", err)
+	}
+}

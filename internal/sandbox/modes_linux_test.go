@@ -1,0 +1,165 @@
+package sandbox
+
+import (
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+)
+
+// TestUnprivileged runs most of this package's tests again as a user without any
+// right. It runs only as root, who can become one.
+func TestUnprivileged(t *testing.T) {
+	if !isRoot() {
+		t.Skip("already unprivileged")
+	}
+	// go test's own folders are closed to others.
+	dir, err := os.MkdirTemp("", "unprivileged")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer os.RemoveAll(dir)
+	const nobody = 65534
+	if err := errors.Join(os.Chmod(dir, 0o755), os.Chown(dir, nobody, nobody)); err != nil {
+		t.Fatal(err)
+	}
+	binary := filepath.Join(dir, "sandbox.test")
+	copyExecutable(t, "/proc/self/exe", binary)
+	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.timeout=4m",
+		"-test.run=^(TestCells|TestEnds|TestOutOfMemory|TestHygiene|TestInputs|TestOpen|TestNothingIsLeft|TestSessionsAreApart|TestRandomness.*|TestReport)$")
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
+	out, err := cmd.CombinedOutput()
+	text := string(out)
+	if strings.Contains(text, "SKIPPED") && !strings.Contains(text, "--- PASS: TestCells") {
+		unavailable(t, "user namespaces for users without privileges")
+	}
+	if err != nil {
+		t.Errorf("%v\n%s", err, failures(text))
+	}
+}
+
+// failures keeps what tells why from the output of go test -v.
+func failures(text string) string {
+	var kept []string
+	for line := range strings.Lines(text) {
+		if !strings.Contains(line, "level=") && !strings.Contains(line, "--- PASS") && !strings.Contains(line, "=== ") {
+			kept = append(kept, line)
+		}
+	}
+	return strings.Join(kept, "")
+}
+
+func copyExecutable(t *testing.T, from, to string) {
+	t.Helper()
+	in, err := os.Open(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer in.Close()
+	out, err := os.OpenFile(to, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o755)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := io.Copy(out, in); err != nil {
+		t.Fatal(err)
+	}
+	if err := out.Close(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestReport(t *testing.T) {
+	t.Parallel()
+	full := newManager(t, nil).Report()
+	if isRoot() && full.Cgroups != "none" && full.Level != LevelFull {
+		t.Errorf("root with control groups: got level %s, want full: %v", full.Level, full)
+	}
+	for _, c := range []struct {
+		name    string
+		without features
+		want    Level
+	}{
+		{"cgroups", features{cgroups: true}, LevelNamespaces},
+		{"landlock", features{landlock: true}, LevelNamespaces},
+		{"seccomp", features{seccomp: true}, LevelNone},
+	} {
+		m := newManager(t, func(cfg *Config) { cfg.without, cfg.MinIsolation = c.without, LevelNone })
+		r := m.Report()
+		if r.Level != c.want {
+			t.Errorf("without %s: got level %s, want %s: %v", c.name, r.Level, c.want, r)
+		}
+		m.config.MinIsolation = LevelFull
+		if _, err := m.Run(t.Context(), "k", Cell{Code: "1"}); !errors.Is(err, ErrIsolation) {
+			t.Errorf("without %s: got error %v, want %v", c.name, err, ErrIsolation)
+		}
+	}
+}
+
+func TestWithoutCgroups(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.without.cgroups, c.Limits.Memory = true, 300<<20 })
+	for name, code := range map[string]string{
+		"one process": "bytearray(1 << 30)",
+		"many": "import os, time\nfor i in range(8):\n    if os.fork() == 0:\n        b = bytearray(60 << 20)\n" +
+			"        for j in range(0, len(b), 4096): b[j] = 1\n        time.sleep(1000)\ntime.sleep(1000)",
+	} {
+		r, err := m.Run(t.Context(), name, Cell{Code: code, Timeout: 20 * time.Second})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r.Status != StatusOutOfMemory && !strings.Contains(logs(r), "MemoryError") {
+			t.Errorf("%s: got status %q and logs %q", name, r.Status, logs(r))
+		}
+	}
+}
+
+// TestZygoteDies kills the zygote under a running session: the session goes on, a
+// new key gets one from a new zygote, and a session that ends later keeps its files.
+func TestZygoteDies(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "old", "x = 1\nimport os\nos.makedirs('sub')\nopen('sub/f', 'w').write('kept')")
+	d := m.driver.(*zygoteDriver)
+	first := d.current
+	killZygote(t, first)
+	if r := run(t, m, "old", "x"); logs(r) != "1\n" || r.Notice != "" {
+		t.Errorf("the running session: got %+v, want it to go on", r)
+	}
+	if r := run(t, m, "new", "1 + 1"); logs(r) != "2\n" {
+		t.Errorf("a new session: got %+v", r)
+	}
+	run(t, m, "old", "os._exit(0)")
+	r := run(t, m, "old", "print('x' in globals(), open('sub/f').read())")
+	if got, want := logs(r), "False kept\n"; got != want {
+		t.Errorf("the session after its end: got %q, want %q", got, want)
+	}
+	if f, err := m.Open("old", "sub/f"); err != nil {
+		t.Errorf("open a file that was carried over: %v", err)
+	} else {
+		f.Close()
+	}
+}
+
+// killZygote kills the grandchild of the first stage, and waits until the driver
+// cannot use it.
+func killZygote(t *testing.T, z *zygote) {
+	t.Helper()
+	pid := z.cmd.Process.Pid
+	for range 2 {
+		words := readWords(filepath.Join("/proc", itoa(pid), "task", itoa(pid), "children"))
+		if len(words) == 0 {
+			t.Fatalf("process %d has no child", pid)
+		}
+		pid = atoi(t, words[0])
+	}
+	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}

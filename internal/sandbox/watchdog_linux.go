@@ -1,0 +1,98 @@
+package sandbox
+
+import (
+	"bytes"
+	"context"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"time"
+)
+
+// watchInterval is how often memory is looked at where no control group bounds it.
+const watchInterval = 250 * time.Millisecond
+
+// watchMemory kills sessions whose processes together hold more memory than they
+// may, until ctx ends. It is the soft stand-in for the memory controller: RLIMIT_DATA
+// bounds each process, this bounds their sum, both too late for a sudden rise.
+func (d *zygoteDriver) watchMemory(ctx context.Context) {
+	tick := time.NewTicker(watchInterval)
+	defer tick.Stop()
+	for {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return
+		}
+		d.mu.Lock()
+		sessions := slices.Collect(func(yield func(*session) bool) {
+			for s := range d.live {
+				if !yield(s) {
+					return
+				}
+			}
+		})
+		d.mu.Unlock()
+		for _, s := range sessions {
+			if used := s.memory(); used > d.config.Limits.Memory {
+				d.config.Logger.Info("sandbox: session is over its memory", "bytes", used)
+				s.overMemory.Store(true)
+				s.kill()
+			}
+		}
+	}
+}
+
+// memory returns the bytes that the session's processes hold beyond what they
+// share with the zygote.
+func (s *session) memory() int64 {
+	first := hostPID(s.pidfd)
+	if first == 0 {
+		return 0
+	}
+	var sum int64
+	pids := []int{first}
+	for i := 0; i < len(pids) && i < 4096; i++ {
+		sum += max(0, ownMemory(pids[i])-s.baseline)
+		tasks, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pids[i]), "task", "*", "children"))
+		for _, file := range tasks {
+			for _, word := range readWords(file) {
+				if pid, err := strconv.Atoi(word); err == nil {
+					pids = append(pids, pid)
+				}
+			}
+		}
+	}
+	return sum
+}
+
+// ownMemory returns the anonymous and shared memory of a process, in bytes.
+func ownMemory(pid int) int64 {
+	status, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
+	var sum int64
+	for line := range bytes.Lines(status) {
+		fields := bytes.Fields(line)
+		if len(fields) == 3 && (string(fields[0]) == "RssAnon:" || string(fields[0]) == "RssShmem:") {
+			kilobytes, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+			sum += kilobytes << 10
+		}
+	}
+	return sum
+}
+
+// hostPID returns the host's number of a process from its handle, 0 if it is gone.
+func hostPID(pidfd *os.File) int {
+	raw, err := pidfd.SyscallConn()
+	if err != nil {
+		return 0
+	}
+	pid := 0
+	_ = raw.Control(func(fd uintptr) {
+		words := readWords(filepath.Join("/proc/self/fdinfo", strconv.Itoa(int(fd))))
+		if i := slices.Index(words, "Pid:"); i >= 0 && i+1 < len(words) {
+			pid, _ = strconv.Atoi(words[i+1])
+		}
+	})
+	return max(pid, 0) // -1: dead
+}
