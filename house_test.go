@@ -23,15 +23,16 @@ var rooms = map[string][]string{
 	".":                        {},
 	"python":                   {},
 	"internal/blob":            {"."},
-	"internal/model":           {"."},
+	"internal/model":           {},
 	"internal/model/modeltest": {},
 	"internal/pyenv":           {"python"},
-	"internal/sandbox":         {"."},
+	"internal/sandbox":         {},
 	"internal/store":           {"."},
-	"internal/engine":          {".", "internal/blob", "internal/model", "internal/sandbox", "internal/store"},
+	"internal/engine":          {".", "internal/model", "internal/sandbox", "internal/store"},
 	"internal/api":             {".", "internal/blob", "internal/store"},
-	"internal/bench":           {"internal/model/modeltest"},
-	"internal/e2e":             {"."},
+	"internal/bench":           {"internal/sandbox"},
+	"internal/e2e/crash":       {},
+	"internal/e2e/filetypes":   {},
 	"cmd/understudy": {
 		".", "internal/api", "internal/blob", "internal/engine", "internal/model", "internal/pyenv",
 		"internal/sandbox", "internal/store",
@@ -40,9 +41,11 @@ var rooms = map[string][]string{
 
 // testRooms says what tests may import in addition.
 var testRooms = map[string][]string{
-	"internal/model":  {"internal/model/modeltest"},
-	"internal/engine": {"internal/model/modeltest", "internal/pyenv"},
-	"internal/api":    {"internal/engine", "internal/model", "internal/model/modeltest", "internal/sandbox"},
+	"internal/model":         {"internal/model/modeltest"},
+	"internal/engine":        {"internal/blob", "internal/model/modeltest"},
+	"internal/api":           {"internal/engine", "internal/model", "internal/model/modeltest", "internal/sandbox"},
+	"internal/e2e/crash":     {".", "internal/model/modeltest"},
+	"internal/e2e/filetypes": {"internal/pyenv", "internal/sandbox", "python"},
 }
 
 // stdlibOnly are the packages that import nothing from outside this module.
