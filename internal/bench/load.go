@@ -13,6 +13,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -21,12 +22,12 @@ import (
 
 // measureServer starts the program with a fresh database and drives it.
 func measureServer(ctx context.Context, s settings, dir string, r *report) error {
-	stub, stopStub, err := startStub(s.tokens)
+	stub, stopStub, err := startStub(s.tokens, s.load)
 	if err != nil {
 		return err
 	}
 	defer stopStub()
-	base, stopServer, err := startServer(ctx, s, dir, stub)
+	base, pid, stopServer, err := startServer(ctx, s, dir, stub)
 	if err != nil {
 		return err
 	}
@@ -34,20 +35,43 @@ func measureServer(ctx context.Context, s settings, dir string, r *report) error
 		base: base, stub: stub,
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * s.clients, DisableCompression: true}},
 	}
-	err = d.measure(ctx, s, r)
+	idle, err := residentMiB(pid)
+	if err == nil {
+		err = d.measure(ctx, s, r)
+	}
+	if err == nil {
+		var loaded float64
+		loaded, err = residentMiB(pid)
+		r.add("memory of the server, idle", idle, "MiB", "resident, without code sessions")
+		r.add("memory of the server, after all this", loaded, "MiB", "")
+	}
 	return errors.Join(err, stopServer())
 }
 
+// residentMiB returns the resident memory of a process.
+func residentMiB(pid int) (float64, error) {
+	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	if err != nil {
+		return 0, err
+	}
+	_, rest, _ := strings.Cut(string(text), "VmRSS:")
+	var kib float64
+	if _, err := fmt.Sscan(rest, &kib); err != nil {
+		return 0, fmt.Errorf("resident memory of process %d: %w", pid, err)
+	}
+	return kib / 1024, nil
+}
+
 // startServer starts the program and waits until it serves. stop ends it.
-func startServer(ctx context.Context, s settings, dir, stub string) (base string, stop func() error, err error) {
+func startServer(ctx context.Context, s settings, dir, stub string) (base string, pid int, stop func() error, err error) {
 	config := filepath.Join(dir, "understudy.yaml")
 	text := fmt.Sprintf("model: {upstreams: [{name: stub, base_url: %q}]}\n", stub)
 	if err := os.WriteFile(config, []byte(text), 0o600); err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	logFile, err := os.Create(filepath.Join(dir, "log"))
 	if err != nil {
-		return "", nil, err
+		return "", 0, nil, err
 	}
 	ready := filepath.Join(dir, "url")
 	cmd := exec.CommandContext(ctx, s.server, "serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"),
@@ -55,7 +79,7 @@ func startServer(ctx context.Context, s settings, dir, stub string) (base string
 	cmd.Stderr = logFile
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	if err := cmd.Start(); err != nil {
-		return "", nil, errors.Join(err, logFile.Close())
+		return "", 0, nil, errors.Join(err, logFile.Close())
 	}
 	ended := make(chan error, 1)
 	go func() { ended <- errors.Join(cmd.Wait(), logFile.Close()) }()
@@ -68,11 +92,11 @@ func startServer(ctx context.Context, s settings, dir, stub string) (base string
 		select {
 		case err := <-ended:
 			output, _ := os.ReadFile(logFile.Name()) // best effort: it says why
-			return "", nil, fmt.Errorf("the server ended: %w\n%s", err, output)
+			return "", 0, nil, fmt.Errorf("the server ended: %w\n%s", err, output)
 		case <-tick.C:
 		}
 		if url, err := os.ReadFile(ready); err == nil {
-			return strings.TrimSpace(string(url)), stop, nil
+			return strings.TrimSpace(string(url)), cmd.Process.Pid, stop, nil
 		}
 	}
 }
@@ -81,17 +105,20 @@ func startServer(ctx context.Context, s settings, dir, stub string) (base string
 type driver struct {
 	base, stub string
 	http       *http.Client
-	assistant  string
+	assistant  string // whose model answers at once
+	paced      string // whose model speaks at its pace
 }
 
 func (d *driver) measure(ctx context.Context, s settings, r *report) error {
-	var assistant struct {
-		ID string `json:"id"`
+	for model, id := range map[string]*string{"stub": &d.assistant, pacedModel: &d.paced} {
+		var assistant struct {
+			ID string `json:"id"`
+		}
+		if err := d.json(ctx, http.MethodPost, "/assistants", map[string]any{"model": model, "instructions": "Be brief."}, &assistant, nil); err != nil {
+			return err
+		}
+		*id = assistant.ID
 	}
-	if err := d.json(ctx, http.MethodPost, "/assistants", map[string]any{"model": "stub", "instructions": "Be brief."}, &assistant, nil); err != nil {
-		return err
-	}
-	d.assistant = assistant.ID
 	log.Print("latency, one run at a time …")
 	if err := d.latency(ctx, s.runs, r); err != nil {
 		return err
@@ -108,7 +135,71 @@ func (d *driver) measure(ctx context.Context, s settings, r *report) error {
 			return fmt.Errorf("%s: %w", way.name, err)
 		}
 	}
+	if s.streams == 0 {
+		return nil
+	}
+	log.Printf("%d streams at once …", s.streams)
+	return d.lateness(ctx, s, r)
+}
+
+// lateness has many clients stream at once from a model that speaks at its
+// pace, and compares when words were said with when they arrived.
+func (d *driver) lateness(ctx context.Context, s settings, r *report) error {
+	var (
+		wg   sync.WaitGroup
+		mu   sync.Mutex
+		all  []time.Duration
+		errs []error
+	)
+	for range s.streams {
+		wg.Go(func() {
+			late, err := d.late(ctx)
+			mu.Lock()
+			defer mu.Unlock()
+			all, errs = append(all, late...), append(errs, err)
+		})
+	}
+	wg.Wait()
+	if err := errors.Join(errs...); err != nil {
+		return err
+	}
+	r.add("delay of a word in a stream, p50", milliseconds(percentile(all, 50)), "ms",
+		fmt.Sprintf("%d streams at once, %d words a second each, %d words", s.streams, pacedRate, len(all)))
+	r.add("delay of a word in a stream, p99", milliseconds(percentile(all, 99)), "ms", "")
 	return nil
+}
+
+// late streams one paced answer and returns by how much each word was late.
+func (d *driver) late(ctx context.Context) ([]time.Duration, error) {
+	body := d.newRun(true)
+	body["assistant_id"] = d.paced
+	resp, err := d.send(ctx, http.MethodPost, d.base+"/v1/threads/runs", body, nil)
+	if err != nil {
+		return nil, err
+	}
+	defer resp.Body.Close()
+	var late []time.Duration
+	lines := bufio.NewScanner(resp.Body)
+	lines.Buffer(nil, 1<<20)
+	delta := false
+	for lines.Scan() {
+		switch {
+		case bytes.HasPrefix(lines.Bytes(), []byte("event: ")):
+			delta = bytes.HasSuffix(lines.Bytes(), []byte("thread.message.delta"))
+		case delta:
+			_, word, ok := bytes.Cut(lines.Bytes(), []byte(pacedWord))
+			if !ok {
+				continue
+			}
+			digits, _, _ := bytes.Cut(word, []byte(" "))
+			said, err := strconv.ParseInt(string(digits), 10, 64)
+			if err != nil {
+				return nil, err
+			}
+			late = append(late, time.Duration(time.Now().UnixNano()-said))
+		}
+	}
+	return late, lines.Err()
 }
 
 // latency compares runs with the bare model, in turns.

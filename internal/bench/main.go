@@ -29,6 +29,7 @@ type settings struct {
 	clients  int           // at once
 	load     time.Duration // of each measurement of throughput
 	runs     int           // of the measurement of latency
+	streams  int           // at once, of a model that speaks at its pace; 0: not measured
 	tokens   int           // that the stub model says in each answer
 	sessions int           // and kernels started
 	cells    int           // run in a session and in a kernel
@@ -45,6 +46,7 @@ func main() {
 	flag.IntVar(&s.clients, "clients", 32, "clients at once")
 	flag.DurationVar(&s.load, "load", 10*time.Second, "length of each measurement of throughput")
 	flag.IntVar(&s.runs, "runs", 500, "runs, one after the other, for latency")
+	flag.IntVar(&s.streams, "streams", 500, "streams at once, for the delay of words")
 	flag.IntVar(&s.tokens, "tokens", 20, "tokens of each answer")
 	flag.IntVar(&s.sessions, "sessions", 10, "code sessions and Jupyter kernels started")
 	flag.IntVar(&s.cells, "cells", 300, "cells for the round trip")
