@@ -259,14 +259,40 @@ func (c *Config) validate(getenv func(string) string) error {
 	if err := new(slog.Level).UnmarshalText([]byte(c.Log.Level)); err != nil && c.Log.Level != "" {
 		return fmt.Errorf("log level %q is not debug, info, warn or error", c.Log.Level)
 	}
-	if c.ShutdownTimeout < 0 {
-		return fmt.Errorf("shutdown timeout %v is negative", c.ShutdownTimeout)
+	if err := c.refuseNegative(); err != nil {
+		return err
 	}
 	if c.Python.Packages != "" && c.Python.Interpreter == "" {
 		return errors.New("python packages are built for one interpreter: --packages needs --python")
 	}
 	c.keys, err = readKeys(getenv("UNDERSTUDY_API_KEY"), c.APIKeyFile)
 	return err
+}
+
+// refuseNegative finds numbers that make no sense: 0 stands for the default, and
+// only the pool may be switched off with -1.
+func (c *Config) refuseNegative() error {
+	l := c.Sandbox.Limits
+	for name, value := range map[string]float64{
+		"shutdown_timeout":            c.ShutdownTimeout.Seconds(),
+		"engine.max_runs":             float64(c.Engine.MaxRuns),
+		"engine.max_turns":            float64(c.Engine.MaxTurns),
+		"engine.max_cell_failures":    float64(c.Engine.MaxCellFailures),
+		"engine.context_tokens":       float64(c.Engine.ContextTokens),
+		"sandbox.max_sessions":        float64(c.Sandbox.MaxSessions),
+		"sandbox.lifetime":            c.Sandbox.Lifetime.Seconds(),
+		"sandbox.limits.data_files":   float64(l.DataFiles),
+		"sandbox.limits.open_files":   float64(l.OpenFiles),
+		"sandbox.limits.processes":    float64(l.Processes),
+		"sandbox.limits.cpu":          l.CPU,
+		"sandbox.limits.cell_timeout": l.CellTimeout.Seconds(),
+		"sandbox.limits.images":       float64(l.Images),
+	} {
+		if value < 0 {
+			return fmt.Errorf("%s is negative", name)
+		}
+	}
+	return nil
 }
 
 // readKeys returns the key, if it is not empty, and those in the file, if there

@@ -244,6 +244,7 @@ func (s *server) startSandbox(ctx context.Context, dir string, env pyenv.Env) er
 		}
 		s.closers = append(s.closers, hold.Close)
 	}
+	s.log.Info("python", "version", env.Version, "interpreter", env.Python, "packages", env.Packages)
 	m, err := sandbox.New(ctx, s.cfg.sandboxConfig(dir, env, s.log))
 	if err != nil {
 		return err
