@@ -3,6 +3,8 @@ package main
 import (
 	"os"
 	"path/filepath"
+	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -96,6 +98,43 @@ func TestConfigExample(t *testing.T) {
 	if c.Sandbox.Limits.Memory != 1<<30 || c.Sandbox.Lifetime != time.Hour || c.Sandbox.MinIsolation != sandbox.LevelNamespaces {
 		t.Errorf("sandbox is %+v", c.Sandbox)
 	}
+}
+
+// TestConfigurationIsDocumented checks that every setting, flag and variable is
+// in the documentation.
+func TestConfigurationIsDocumented(t *testing.T) {
+	text, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	doc := string(text)
+	for _, o := range serveOptions() {
+		for _, name := range []string{"--" + o.flag, o.env, o.key} {
+			if !strings.Contains(doc, "`"+name+"`") {
+				t.Errorf("%s is not documented", name)
+			}
+		}
+	}
+	var walk func(typ reflect.Type)
+	walk = func(typ reflect.Type) {
+		for typ.Kind() == reflect.Pointer || typ.Kind() == reflect.Slice {
+			typ = typ.Elem()
+		}
+		if typ.Kind() != reflect.Struct {
+			return
+		}
+		for i := range typ.NumField() {
+			key := typ.Field(i).Tag.Get("koanf")
+			if key == "" {
+				continue
+			}
+			if found, err := regexp.MatchString(`(^|\W)`+key+`(\W|$)`, doc); !found || err != nil {
+				t.Errorf("%s.%s is not documented", typ.Name(), key)
+			}
+			walk(typ.Field(i).Type)
+		}
+	}
+	walk(reflect.TypeFor[Config]())
 }
 
 func TestConfigRefusals(t *testing.T) {
