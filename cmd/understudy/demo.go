@@ -12,6 +12,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -69,16 +70,21 @@ func (p program) demo(ctx context.Context, cfg *Config, out, modelName string) (
 
 	playing, stop := context.WithCancel(ctx)
 	defer stop()
-	var played error
-	served := s.serve(playing, func() error {
-		go func() { // ends before serve does: stop is its last act
+	var (
+		played error
+		player sync.WaitGroup
+	)
+	err = s.serve(playing, func() error {
+		player.Go(func() {
 			defer stop()
 			d := &demo{client: client{base: s.url(), key: "demo", http: &http.Client{}}, screen: newScreen(p.stdout), out: out}
 			played = d.play(playing, s.model, modelName)
-		}()
+		})
 		return nil
 	})
-	return errors.Join(played, served)
+	stop()
+	player.Wait()
+	return errors.Join(played, err)
 }
 
 // A demo plays its parts on a server.
