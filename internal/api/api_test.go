@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"io"
@@ -131,15 +132,11 @@ func decodeObject(t testing.TB, b []byte) jsonObject {
 // compact returns JSON without white space.
 func compact(t testing.TB, b []byte) string {
 	t.Helper()
-	var raw json.RawMessage
-	if err := json.Unmarshal(b, &raw); err != nil {
+	var out bytes.Buffer
+	if err := json.Compact(&out, b); err != nil {
 		t.Fatalf("not JSON: %v: %s", err, b)
 	}
-	out, err := json.Marshal(raw)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
+	return out.String()
 }
 
 // dialects are the prefixes of the paths of each.

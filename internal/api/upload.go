@@ -172,10 +172,15 @@ func (u *upload) check() error {
 
 // complete checks the whole form and fills in the file.
 func (u *upload) complete(now time.Time) error {
-	for field, present := range map[string]bool{"file": u.stored, "purpose": u.fields["purpose"] != ""} {
-		if !present {
-			return invalidParam(field, "missing_required_parameter", "Missing required parameter: '"+field+"'.")
-		}
+	missing := ""
+	switch {
+	case !u.stored:
+		missing = "file"
+	case u.fields["purpose"] == "":
+		missing = "purpose"
+	}
+	if missing != "" {
+		return invalidParam(missing, "missing_required_parameter", "Missing required parameter: '"+missing+"'.")
 	}
 	if u.file.Filename == "" {
 		u.file.Filename = cleanName(u.fields["filename"]) // sent by Azure's JavaScript client
