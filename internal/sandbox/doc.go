@@ -1,2 +1,45 @@
-// Package sandbox runs Python cells that a model wrote, apart from the host.
+// Package sandbox runs the Python cells that a model wrote, kept apart from the
+// host and from each other. It knows nothing of threads, runs or tools: its caller
+// names a session by any key, and gets back text, pictures and files.
+//
+// # From a cell to its result
+//
+// [Manager.Run] finds the session of a key, or binds one that waits in the pool,
+// places the input files, sends the code, collects what comes back within the
+// limits, stops the code at its deadline, and lists the files it changed. A session
+// keeps its variables until it dies or its lifetime ends; when only its process
+// dies (out of memory, a crash, a kill at the deadline), the next cell gets a fresh
+// one with the same files, and a notice for the model in [Result.Notice].
+//
+// # Two halves
+//
+// The portable half owns every rule: manager.go and pool.go whose session it is,
+// execute.go how a cell ends, link.go and frame.go the protocol, output.go what is
+// kept, and the limits in sandbox.go. Everything it reads from a session is
+// untrusted. The driver (driver.go) only starts, connects and kills.
+//
+// The zygote driver starts one interpreter (agent/stage0.py builds its jail),
+// lets it import numpy, pandas, matplotlib and IPython once, and forks it for each
+// session (agent/zygote.py), which takes milliseconds and shares the memory of the
+// libraries. Each fork becomes the first process of new PID, mount, network, IPC,
+// UTS and cgroup namespaces below a user namespace, joins its control group, drops
+// every capability, and installs Landlock and a system call filter before it reads
+// its first cell (agent/kernel.py). Killing that process kills all of the session.
+//
+// # What is in force
+//
+// Isolation depends on the host, so the driver runs a session and reports what it
+// finds: [Manager.Report]. Below [Config.MinIsolation] nothing runs.
+//
+// With root, sessions have host user ids of their own, from 0x70000000 on, which no
+// account may use, and hard limits by control groups. A service manager must
+// delegate those (systemd: Delegate=yes), or they are made where the server is.
+// Without root it needs user namespaces; all sessions share the server's user id,
+// and memory is bounded by RLIMIT_DATA for each process and a watchdog for their
+// sum. Either way a session sees the kernel's version and, in /proc/self/mountinfo,
+// where on the host its interpreter's folders lie; and it runs on the host's
+// kernel, whose faults no namespace hides.
+//
+// The files of a session are in a tmpfs of bounded size: they count as its memory,
+// need no quota on any disk, and cannot outlive the server.
 package sandbox

@@ -4,7 +4,11 @@ import (
 	"context"
 	"net"
 	"os"
+	"time"
 )
+
+// callTimeout bounds one request to the driver or a session on a busy host.
+const callTimeout = 20 * time.Second
 
 // A driver makes isolated processes and volumes. It only starts, connects and
 // kills; the Manager owns the rules: limits of time and output, files, lifetimes.

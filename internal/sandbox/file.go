@@ -3,6 +3,7 @@ package sandbox
 import (
 	"io"
 	"os"
+	"time"
 )
 
 // File is an open file of a session. It ends after Limits.DownloadSize bytes, even
@@ -27,3 +28,15 @@ func (f *File) Read(b []byte) (int, error) {
 
 // Close closes the file.
 func (f *File) Close() error { return f.file.Close() }
+
+// fileState tells whether a file changed.
+type fileState struct {
+	inode   uint64
+	size    int64
+	changed int64 // modification time, ns
+}
+
+// info describes a file for a Result.
+func (s fileState) info(name string) FileInfo {
+	return FileInfo{Path: name, Size: s.size, ModTime: time.Unix(0, s.changed)}
+}

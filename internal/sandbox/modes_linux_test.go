@@ -88,6 +88,7 @@ func TestReport(t *testing.T) {
 	}{
 		{"cgroups", features{cgroups: true}, LevelNamespaces},
 		{"landlock", features{landlock: true}, LevelNamespaces},
+		{"proc", features{proc: true}, LevelNamespaces},
 		{"seccomp", features{seccomp: true}, LevelNone},
 	} {
 		m := newManager(t, func(cfg *Config) { cfg.without, cfg.MinIsolation = c.without, LevelNone })
@@ -116,6 +117,24 @@ func TestWithoutCgroups(t *testing.T) {
 		}
 		if r.Status != StatusOutOfMemory && !strings.Contains(logs(r), "MemoryError") {
 			t.Errorf("%s: got status %q and logs %q", name, r.Status, logs(r))
+		}
+	}
+}
+
+// TestWithoutProc is about containers that may not mount a procfs: then a session
+// has none, rather than the container's.
+func TestWithoutProc(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.without.proc = true })
+	for _, c := range []struct{ code, want string }{
+		{"import os; os.listdir('/proc')", "[]"},
+		{"import subprocess; subprocess.run(['echo', 'hello']).returncode", "hello\n0"},
+		{"os.system('exit 1') >> 8", "1"},
+		{"import multiprocessing as mp\nwith mp.Pool(2) as p: print(p.map(abs, [-1, 2]))", "[1, 2]"},
+	} {
+		r := run(t, m, "k", c.code)
+		if got := strings.TrimSpace(logs(r)); got != c.want {
+			t.Errorf("%s: got %q, want %q", c.code, got, c.want)
 		}
 	}
 }

@@ -43,7 +43,7 @@ type Config struct {
 }
 
 // features are parts of the isolation that some hosts do not have.
-type features struct{ cgroups, landlock, seccomp bool }
+type features struct{ cgroups, landlock, seccomp, proc bool }
 
 // Limits bound one session. Zero fields mean the documented defaults.
 type Limits struct {

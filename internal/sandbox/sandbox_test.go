@@ -3,7 +3,6 @@ package sandbox
 import (
 	"log/slog"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -73,10 +72,6 @@ func logs(r Result) string {
 		b.WriteString(o.Logs)
 	}
 	return b.String()
-}
-
-func images(r Result) int {
-	return len(slices.DeleteFunc(slices.Clone(r.Outputs), func(o Output) bool { return o.Image == nil }))
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -11,7 +11,6 @@ import (
 	"path"
 	"runtime"
 	"strings"
-	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -88,13 +87,6 @@ func cleanPath(name string) (string, error) {
 	return clean, nil
 }
 
-// fileState tells whether a file changed.
-type fileState struct {
-	inode   uint64
-	size    int64
-	changed int64 // modification time, ns
-}
-
 // list returns the regular files of the volume, at most limit, by path.
 func (v *volume) list(limit int) (map[string]fileState, error) {
 	files := map[string]fileState{}
@@ -143,11 +135,6 @@ func (v *volume) list(limit int) (map[string]fileState, error) {
 		return nil, fmt.Errorf("sandbox: list files: %w", err)
 	}
 	return files, nil
-}
-
-// info describes a file for a Result.
-func (s fileState) info(name string) FileInfo {
-	return FileInfo{Path: name, Size: s.size, ModTime: time.Unix(0, s.changed)}
 }
 
 // place writes in as /mnt/data/<ID> and links its name to it.

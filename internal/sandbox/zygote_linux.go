@@ -37,8 +37,7 @@ const (
 	kernelRanges  = 1024
 	firstUser     = 1000 // id of the first session, as it sees itself
 
-	zygoteStart = time.Minute      // imports from a cold disk included
-	callTimeout = 20 * time.Second // one request to a zygote on a busy host
+	zygoteStart = time.Minute // imports from a cold disk included
 )
 
 // warmImports are loaded before the first session, so that none pays for them.
@@ -141,11 +140,11 @@ func zygoteConfig(c Config, jail string, files map[string]string, filter []byte,
 	}
 	first = map[string]any{
 		"root": jail, "packages": c.Packages, "remap": isRoot(), "uids": uids, "files": files,
-		"environment": environment,
+		"environment": environment, "proc": !c.without.proc,
 	}
 	second = map[string]any{
 		"imports": warmImports, "seccomp": base64.StdEncoding.EncodeToString(filter),
-		"landlock": !c.without.landlock, "collapse": true,
+		"landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
 	}
 	return first, second
 }

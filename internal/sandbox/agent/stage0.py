@@ -154,6 +154,8 @@ def init(config, python):
     left. It outlives a zygote that dies, so that the running sessions go on."""
     die_with_parent()
     with contextlib.suppress(OSError):  # refused inside some containers; the zygote then uses the one in view
+        if not config["proc"]:
+            raise PermissionError
         linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
     for path, options in (("/run/volumes", "mode=0711,size=1m"), ("/tmp", "mode=1777,size=64m")):
         linux.mount("tmpfs", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, options)

@@ -73,6 +73,8 @@ def prepare(config):
             versions[name] = str(getattr(module, "__version__", ""))
     shell = kernel.make_shell()
     kernel.warm_up(shell)
+    if ssl := sys.modules.get("ssl"):
+        ssl.RAND_bytes(1)  # 4 MB of tables that each session would make for itself
     config["shell"] = shell
     config["seccomp"] = base64.b64decode(config["seccomp"])
     config["landlock"] = linux.landlock_abi() if config["landlock"] else 0
@@ -197,6 +199,8 @@ def isolate(config, request):
     linux.mount(f"{VOLUMES}/{request['volume']:d}", DATA, None, linux.MS_BIND)
     linux.umount(VOLUMES)  # the volumes of all the others
     try:
+        if not config["proc"]:
+            raise PermissionError
         linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC, "hidepid=invisible,subset=pid")
         report["proc"] = "subset"
     except OSError:  # refused inside some containers; then nothing, rather than the one in view

@@ -70,3 +70,55 @@ func BenchmarkFirstCell(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkIdleMemory reports the memory that belongs to a session alone: the pages
+// it does not share with the zygote, and what its control group is charged.
+func BenchmarkIdleMemory(b *testing.B) {
+	for _, c := range []struct{ name, need, code string }{
+		{"ready", "", ""},
+		{"cell", "", "x=1"},
+		{"pandas", "pandas", "import pandas as pd\npd.DataFrame({'a': range(100)}).describe()"},
+		{"plot", "matplotlib", "import matplotlib.pyplot as plt\nplt.plot([1, 2, 3])"},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			m := newManager(b, func(c *Config) { c.MaxSessions = 200 })
+			if c.need != "" {
+				needPackages(b, m, c.need)
+			}
+			var private, charged float64
+			n := 0
+			for b.Loop() {
+				s, err := m.pool.take(b.Context())
+				if err != nil {
+					b.Fatal(err)
+				}
+				if c.code != "" {
+					m.sessions["k"] = &keyed{turn: make(chan struct{}, 1), link: s.link, volume: s.volume, before: map[string]fileState{}}
+					run(b, m, "k", c.code)
+					delete(m.sessions, "k")
+				}
+				p, c := s.link.process.(*session).footprint(b)
+				private, charged, n = private+p, charged+c, n+1
+				m.pool.discard(s)
+			}
+			b.ReportMetric(private/float64(n)/1024, "private-MB")
+			b.ReportMetric(charged/float64(n)/(1<<20), "charged-MB")
+		})
+	}
+}
+
+// footprint returns private kilobytes and charged bytes.
+func (s *session) footprint(b *testing.B) (private, charged float64) {
+	words := readWords(fmt.Sprintf("/proc/%d/smaps_rollup", hostPID(s.pidfd)))
+	for i, word := range words {
+		if word == "Private_Dirty:" || word == "Private_Clean:" {
+			private += float64(atoi(b, words[i+1]))
+		}
+	}
+	if s.group != nil {
+		if usage := readWords(s.group.dirs["memory"] + "/memory.usage_in_bytes"); len(usage) == 1 {
+			charged = float64(atoi(b, usage[0]))
+		}
+	}
+	return private, charged
+}

@@ -1,0 +1,22 @@
+//go:build !linux
+
+package sandbox
+
+import (
+	"context"
+	"errors"
+)
+
+// Sessions need namespaces. Elsewhere the package builds, and Run returns ErrIsolation.
+
+var (
+	errUnsupported = errors.New("sandbox: needs Linux")
+	errVolumeLost  = errUnsupported
+)
+
+func newDriver(context.Context, Config) (driver, error) { return nil, errUnsupported }
+
+func (*volume) open(string, int64) (*File, error)         { return nil, errUnsupported }
+func (*volume) list(int) (map[string]fileState, error)    { return nil, errUnsupported }
+func (*volume) place(context.Context, Input, int64) error { return errUnsupported }
+func (*volume) copyFrom(*volume, Limits) error            { return errUnsupported }
