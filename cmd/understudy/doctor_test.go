@@ -3,10 +3,14 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/understudy-dev/understudy/internal/model"
 )
 
 func TestExamineCgroups(t *testing.T) {
@@ -40,6 +44,38 @@ func TestExamineCgroups(t *testing.T) {
 				t.Errorf("state %s with the fix %q", f.State, f.Fix)
 			}
 		})
+	}
+}
+
+func TestReach(t *testing.T) {
+	up := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "" {
+			t.Error("the key was sent")
+		}
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	u := model.Upstream{Name: "local", BaseURL: up.URL, APIKey: "sk-secret"}
+	if f := reach(t.Context(), u); f.State != stateOK || !strings.Contains(f.Detail, "401") {
+		t.Errorf("got %+v from a server that answers", f)
+	}
+	up.Close()
+	if f := reach(t.Context(), u); f.State != stateMissing || f.Fix == "" {
+		t.Errorf("got %+v from a server that is gone", f)
+	}
+}
+
+func TestExamineFolder(t *testing.T) {
+	if f := examineFolder("data folder", filepath.Join(t.TempDir(), "not", "there", "yet")); f.State == stateMissing {
+		t.Errorf("got %+v for a folder that can be made", f)
+	}
+	if f := examineFolder("data folder", "/dev/null/folder"); f.State != stateMissing {
+		t.Errorf("got %+v for a folder that cannot be written", f)
+	}
+}
+
+func TestShellQuote(t *testing.T) {
+	if got, want := shellQuote("it's"), `'it'\''s'`; got != want {
+		t.Errorf("got %s, want %s", got, want)
 	}
 }
 
