@@ -24,8 +24,17 @@ func (s *server) listFiles(w http.ResponseWriter, r *http.Request) error {
 	return ok(w, understudy.NewList(all, more, func(f *understudy.File) string { return f.ID }))
 }
 
+// file returns the file that the request's path names.
+func (s *server) file(r *http.Request) (*understudy.File, error) {
+	id := r.PathValue("file_id")
+	if len(id) > maxID {
+		return nil, understudy.FileNotFound(abbreviate(id))
+	}
+	return s.Store.File(r.Context(), id)
+}
+
 func (s *server) getFile(w http.ResponseWriter, r *http.Request) error {
-	f, err := s.Store.File(r.Context(), r.PathValue("file_id"))
+	f, err := s.file(r)
 	if err != nil {
 		return err
 	}
@@ -35,22 +44,25 @@ func (s *server) getFile(w http.ResponseWriter, r *http.Request) error {
 // deleteFile deletes the description first: a crash in between leaves bytes
 // that nobody can name, never a name without bytes.
 func (s *server) deleteFile(w http.ResponseWriter, r *http.Request) error {
-	id := r.PathValue("file_id")
-	if err := s.Store.DeleteFile(r.Context(), id); err != nil {
+	f, err := s.file(r)
+	if err != nil {
 		return err
 	}
-	if err := s.Files.Delete(id); err != nil {
+	if err := s.Store.DeleteFile(r.Context(), f.ID); err != nil {
+		return err
+	}
+	if err := s.Files.Delete(f.ID); err != nil {
 		return err
 	}
 	return ok(w, struct {
 		Object  string `json:"object"`
 		Deleted bool   `json:"deleted"`
 		ID      string `json:"id"`
-	}{Object: "file", Deleted: true, ID: id})
+	}{Object: "file", Deleted: true, ID: f.ID})
 }
 
 func (s *server) fileContent(w http.ResponseWriter, r *http.Request) error {
-	f, err := s.Store.File(r.Context(), r.PathValue("file_id"))
+	f, err := s.file(r)
 	if err != nil {
 		return err
 	}

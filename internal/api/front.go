@@ -79,6 +79,7 @@ func (s *server) wrap(h handler) http.Handler {
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	rw := newResponse(w, requestID())
+	r, usable := canonical(r)
 	s := f.server(r)
 	defer f.finish(rw, r, s)
 	if err := f.gate.checkHost(r); err != nil {
@@ -89,9 +90,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.health.ServeHTTP(rw, r)
 		return
 	}
-	r, ok := canonical(r)
-	rest, under := strings.CutPrefix(r.URL.Path, s.dialect.prefix)
-	if !ok || !under || rest != "" && rest[0] != '/' {
+	if !usable || !within(r.URL.Path, s.dialect.prefix) {
 		s.writeError(rw, r, errNoRoute)
 		return
 	}
@@ -99,7 +98,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.writeError(rw, r, err)
 		return
 	}
-	if err := s.dialect.admit(rest, r); err != nil {
+	if err := s.dialect.admit(strings.TrimPrefix(r.URL.Path, s.dialect.prefix), r); err != nil {
 		s.writeError(rw, r, err)
 		return
 	}

@@ -67,7 +67,10 @@ func TestFront(t *testing.T) {
 		"method":                {keyed, "PUT", "/v1/files", map[string]string{"Authorization": "Bearer sk-right"}, "", 405, wantMethod},
 		"method of runs":        {keyed, "PUT", "/v1/threads/runs", map[string]string{"Authorization": "Bearer sk-right", "OpenAI-Beta": "assistants=v2"}, "", 405, wantMethod},
 
-		"azure":                    {keyed, "GET", "/openai/assistants?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure":                 {keyed, "GET", "/openai/assistants?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure doubled slashes": {keyed, "GET", "//openai//assistants/?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"endless id": {keyed, "GET", "/v1/files/" + strings.Repeat("x", 5000), map[string]string{"Api-Key": "sk-right"}, "", 404,
+			`{"error":{"message":"No such File object: ` + strings.Repeat("x", 100) + `…","type":"invalid_request_error","param":"id","code":null},"detail":{"message":"No such File object: ` + strings.Repeat("x", 100) + `…","code":null}}`},
 		"azure token":              {keyed, "GET", "/openai/assistants/?api-version=2025-04-01-preview", map[string]string{"Authorization": "Bearer sk-right"}, "", 200, wantEmptyList},
 		"azure first version":      {keyed, "GET", "/openai/assistants?api-version=2024-02-15-preview", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
 		"azure no key":             {keyed, "GET", "/openai/assistants?api-version=2024-05-01-preview", nil, "", 401, wantAzureKey},

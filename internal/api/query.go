@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/understudy-dev/understudy"
 )
@@ -86,7 +87,7 @@ func pathIDs(r *http.Request, names ...string) ([]string, error) {
 	for i, name := range names {
 		ids[i] = r.PathValue(name)
 		prefix := pathPrefixes[name]
-		if len(ids[i]) < len(prefix) || ids[i][:len(prefix)] != prefix {
+		if !strings.HasPrefix(ids[i], prefix) || len(ids[i]) > maxID {
 			return nil, invalidParam(name, "invalid_value",
 				fmt.Sprintf("Invalid '%s': '%s'. Expected an ID that begins with '%s'.", name, abbreviate(ids[i]), prefix))
 		}
