@@ -6,6 +6,7 @@ import (
 	"net"
 	"net/http"
 	"net/netip"
+	"slices"
 	"strings"
 
 	"github.com/understudy-dev/understudy"
@@ -62,10 +63,8 @@ func isLoopback(host string) bool {
 // authenticate refuses requests without an accepted key.
 func (g *gate) authenticate(d *dialect, r *http.Request) error {
 	keys := presentedKeys(d, r)
-	for _, k := range keys {
-		if g.accepts(k) {
-			return nil
-		}
+	if slices.ContainsFunc(keys, g.accepts) {
+		return nil
 	}
 	e := &refusal{
 		status: http.StatusUnauthorized,

@@ -220,3 +220,21 @@ func TestModels(t *testing.T) {
 		}
 	}
 }
+
+// TestPanicCutsWhatHasBegun shows that a response that cannot be completed is
+// not mistaken for a whole one.
+func TestPanicCutsWhatHasBegun(t *testing.T) {
+	f := New(Config{}).(*front)
+	f.health = http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.WriteHeader(http.StatusOK)
+		panic("secret")
+	})
+	defer func() {
+		if got := recover(); got != http.ErrAbortHandler {
+			t.Errorf("got panic %v, want the one that cuts the connection", got)
+		}
+	}()
+	r := httptest.NewRequest("GET", "/healthz", nil)
+	r.Host = "localhost"
+	f.ServeHTTP(httptest.NewRecorder(), r)
+}

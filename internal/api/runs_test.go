@@ -425,3 +425,39 @@ func TestUnreadableBody(t *testing.T) {
 		}
 	}
 }
+
+func TestModifyRun(t *testing.T) {
+	h := newHarness(t, nil)
+	path, _, id := h.newRun("/v1")
+	got := h.must("POST", path, `{"metadata":{"a":"b"}}`)
+	if want := any(jsonObject{"a": "b"}); !cmp.Equal(got["metadata"], want) || got["status"] != "queued" {
+		t.Errorf("modified run: got %v", got)
+	}
+	h.execute(id, complete)
+	if got := h.must("POST", path, `{"metadata":null}`); !cmp.Equal(got["metadata"], any(jsonObject{"a": "b"})) || got["status"] != "completed" {
+		t.Errorf("run modified by nothing: got %v", got)
+	}
+}
+
+// TestSearchResults shows that the content of search results is shown only to
+// those who ask.
+func TestSearchResults(t *testing.T) {
+	h := newHarness(t, nil)
+	path, _, id := h.newRun("/v1")
+	h.execute(id, func(x *store.RunTx) error {
+		r := x.Run()
+		return x.AddStep(&understudy.Step{
+			ID: "step_a", Object: "thread.run.step", RunID: r.ID, ThreadID: r.ThreadID, Type: understudy.StepToolCalls, Status: understudy.StepInProgress,
+			StepDetails: understudy.StepDetails{Type: understudy.StepToolCalls, ToolCalls: []understudy.ToolCall{{ID: "call_a", Type: understudy.ToolFileSearch,
+				FileSearch: &understudy.FileSearchCall{Results: []understudy.FileSearchResult{{Content: []understudy.FileSearchContent{{Type: "text", Text: "found"}}}}}}}},
+		})
+	})
+	for query, want := range map[string]bool{"": false, "?include[]=" + includeResults: true, "?include=" + includeResults: true} {
+		for _, target := range []string{"/steps", "/steps/step_a"} {
+			w := h.do("GET", path+target+query, "")
+			if got := strings.Contains(w.Body.String(), "found"); w.Code != http.StatusOK || got != want {
+				t.Errorf("%s%s: got %d, content shown %t, want %t", target, query, w.Code, got, want)
+			}
+		}
+	}
+}
