@@ -157,10 +157,10 @@ func (k *link) handle(f frame) error {
 			MIME string `json:"mime"`
 		}
 		if err := json.Unmarshal(f.json, &meta); err != nil {
-			return fmt.Errorf("%w: image: %w", errFrame, err)
+			return fmt.Errorf("%w: image is not described", errFrame)
 		}
 		if meta.MIME != "image/png" && meta.MIME != "image/jpeg" {
-			return fmt.Errorf("%w: image of type %q", errFrame, meta.MIME)
+			return fmt.Errorf("%w: image of an unknown type", errFrame)
 		}
 		if current {
 			sink.image(Image{Data: f.blob, MIME: meta.MIME})
@@ -168,12 +168,12 @@ func (k *link) handle(f frame) error {
 	case frameDone:
 		var done doneFrame
 		if err := json.Unmarshal(f.json, &done); err != nil {
-			return fmt.Errorf("%w: done: %w", errFrame, err)
+			return fmt.Errorf("%w: end is not described", errFrame)
 		}
 		switch done.Status {
 		case StatusOK, StatusError, StatusInterrupted:
 		default:
-			return fmt.Errorf("%w: status %q", errFrame, done.Status)
+			return fmt.Errorf("%w: unknown status", errFrame)
 		}
 		if !current {
 			return fmt.Errorf("%w: end of cell %d", errFrame, f.cell)

@@ -87,7 +87,8 @@ func cleanPath(name string) (string, error) {
 	return clean, nil
 }
 
-// list returns the regular files of the volume, at most limit, by path.
+// list returns the regular files of the volume by path. It looks at no more than
+// limit entries, and passes over names that are not printable UTF-8.
 func (v *volume) list(limit int) (map[string]fileState, error) {
 	files := map[string]fileState{}
 	seen := 0
@@ -107,8 +108,8 @@ func (v *volume) list(limit int) (map[string]fileState, error) {
 				if seen++; seen > limit {
 					return nil
 				}
-				if !utf8.ValidString(name) {
-					continue
+				if !safeName(name) {
+					continue // nobody could be shown it, or ask for it
 				}
 				var st unix.Stat_t
 				if unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {

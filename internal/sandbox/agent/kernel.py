@@ -120,6 +120,7 @@ class Stream(io.TextIOBase):
         self._pending = ""
         self._owner = 0
         self.at_start = True  # of a line
+        self._lock = threading.RLock()  # reentrant: a signal handler may print within a print
         self.buffer = _Bytes(self)
 
     name = property(lambda self: "<stdout>" if self._kind == STDOUT else "<stderr>")
@@ -137,28 +138,32 @@ class Stream(io.TextIOBase):
     def write(self, text):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        cell = self._channel.current()
-        if cell != self._owner:
-            self._emit()
-            self._owner = cell
-        pending = self._pending + text
-        if "\r" in pending:
-            pending = collapse(pending)
-        if len(pending) > 8192 and "\r" not in pending[-8192:]:
-            cut = len(pending)
-        else:
-            cut = pending.rfind("\n") + 1
-        self._pending = pending[cut:]
-        if cut:
-            self._send(pending[:cut])
+        with self._lock:
+            cell = self._channel.current()
+            if cell != self._owner:
+                self._emit()
+                self._owner = cell
+            pending = self._pending + text
+            if "\r" in pending:
+                pending = collapse(pending)
+            if len(pending) > 8192 and "\r" not in pending[-8192:]:
+                cut = len(pending)
+            else:
+                cut = pending.rfind("\n") + 1
+            self._pending = pending[cut:]
+            if cut:
+                self._send(pending[:cut])
         return len(text)
 
     def flush(self):
-        if "\r" not in self._pending:
-            self._emit()
+        with self._lock:
+            if "\r" not in self._pending:
+                self._emit()
 
     def finish(self):
-        self._emit()
+        """Send a line that has no end yet."""
+        with self._lock:
+            self._emit()
 
     def close(self):
         """A session has no second stdout, so this one stays open."""
@@ -409,6 +414,7 @@ def run(channel, shell, cell, code):
     status = "error"
     try:
         channel.begin(cell)
+        signal.signal(signal.SIGINT, channel.interrupt)  # an earlier cell may have changed it
         try:
             status = shell.execute(code)
             flush_figures()
