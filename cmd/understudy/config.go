@@ -194,6 +194,7 @@ func readConfig(options []option, flags *pflag.FlagSet, getenv func(string) stri
 		Listen:          "127.0.0.1:8080",
 		Data:            defaultData(getenv),
 		ShutdownTimeout: 10 * time.Second,
+		DownloadInputs:  true,
 		Log:             LogConfig{Format: "text"},
 		Model:           ModelConfig{Use: "auto"},
 	}
