@@ -323,6 +323,25 @@ func TestStreamTellsErrors(t *testing.T) {
 	}
 }
 
+// TestCancelledStream shows that a stream cut short, as the server's shutdown
+// does it, never looks complete.
+func TestCancelledStream(t *testing.T) {
+	for range 100 {
+		ctx, stop := context.WithCancel(t.Context())
+		w := new(flushCounter)
+		out := &eventWriter{w: w, rc: http.NewResponseController(w), requestID: "req_x"}
+		err := out.copy(ctx, stop, func(yield func(understudy.Event, error) bool) {
+			if yield(understudy.Event{Name: "thread.x", Data: []byte(`{}`)}, nil) {
+				stop()
+				yield(understudy.Event{}, context.Cause(ctx))
+			}
+		})
+		if !errors.Is(err, context.Canceled) || !strings.Contains(w.String(), "event: error\n") || strings.Contains(w.String(), "[DONE]") {
+			t.Fatalf("got %v and %q", err, w)
+		}
+	}
+}
+
 func TestHeartbeat(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		w := new(flushCounter)

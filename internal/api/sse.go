@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"iter"
 	"log/slog"
 	"net/http"
@@ -89,10 +90,12 @@ func (o *eventWriter) copy(ctx context.Context, stop context.CancelFunc, events 
 				f, more = <-ahead
 			}
 			switch {
+			case ctx.Err() != nil: // the reader may have stopped before the end of the events
+				o.fail(errCancelled)
+				return errors.Join(context.Cause(ctx), o.flush())
 			case f.err != nil:
 				o.fail(f.err)
-				_ = o.flush()
-				return f.err
+				return errors.Join(f.err, o.flush())
 			case !more:
 				o.event("done", []byte("[DONE]"))
 				return o.flush()
