@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -148,21 +149,48 @@ func delegate(group string) bool {
 	return true
 }
 
-// sweepGroups removes the groups of servers that are gone.
+// sweepGroups removes the groups of dead servers below parent.
 func sweepGroups(parent string) {
 	stale, _ := filepath.Glob(filepath.Join(parent, groupPrefix+"*"))
 	for _, group := range stale {
-		number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(group), groupPrefix), "-")
-		pid, err := strconv.Atoi(number)
-		if err != nil || unix.Kill(pid, 0) != unix.ESRCH {
-			continue
-		}
-		sessions, _ := filepath.Glob(filepath.Join(group, "s*"))
-		for _, s := range sessions {
-			_ = os.Remove(s)
-		}
-		_ = os.Remove(group)
+		sweepGroup(group)
 	}
+}
+
+// sweepGroup removes the group of a server, if that is dead.
+func sweepGroup(group string) {
+	number, _, _ := strings.Cut(strings.TrimPrefix(filepath.Base(group), groupPrefix), "-")
+	pid, err := strconv.Atoi(number)
+	if err != nil || !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
+		return
+	}
+	sessions, _ := filepath.Glob(filepath.Join(group, "s*"))
+	for _, s := range sessions {
+		_ = os.Remove(s) // refused for files, and where a process still lives
+	}
+	_ = os.Remove(group)
+}
+
+// groupsFile lists, in the Manager's folder, the groups it made: the next server may
+// run in another group, and would not find them below its own.
+const groupsFile = "cgroups"
+
+// remember writes the groups down in dir, and removes those of the server before.
+func (g *cgroups) remember(dir string) error {
+	file := filepath.Join(dir, groupsFile)
+	for _, group := range readWords(file) {
+		if strings.HasPrefix(filepath.Base(group), groupPrefix) && filepath.IsAbs(group) {
+			sweepGroup(group)
+		}
+	}
+	if len(g.parents) == 0 {
+		return nil
+	}
+	lines := strings.Join(slices.Sorted(maps.Values(g.parents)), "\n") + "\n"
+	if err := os.WriteFile(file, []byte(lines), 0o600); err != nil {
+		return fmt.Errorf("sandbox: %w", err)
+	}
+	return nil
 }
 
 // limitTotal bounds all sessions together, so that the host and the server live.
@@ -281,10 +309,11 @@ func (s *cgroup) remove() {
 }
 
 // close removes the server's group.
-func (g *cgroups) close() {
+func (g *cgroups) close(dir string) {
 	for _, parent := range g.parents {
 		_ = os.Remove(parent)
 	}
+	_ = os.Remove(filepath.Join(dir, groupsFile))
 }
 
 func readWords(file string) []string {

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"os"
 	"path/filepath"
+	"slices"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -113,5 +114,34 @@ func TestStaleGroupsAreRemoved(t *testing.T) {
 	}
 	if _, err := os.Stat(ours); err != nil {
 		t.Errorf("the group of a live server is gone: %v", err)
+	}
+}
+
+func TestGroupsAreRemembered(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	root := fakeTree(t, map[string]string{"self": "4:pids:/\n", "pids/tasks": ""})
+	stale := filepath.Join(t.TempDir(), groupPrefix+"999999999-00000001")
+	other := filepath.Join(t.TempDir(), "other")
+	for _, path := range []string{filepath.Join(stale, "s1"), other} {
+		if err := os.MkdirAll(path, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.WriteFile(filepath.Join(dir, groupsFile), []byte(stale+"\n"+other+"\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	g := openCgroups(root, filepath.Join(root, "self"))
+	if err := g.remember(dir); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := os.Stat(stale); err == nil {
+		t.Error("the group of a dead server is still there")
+	}
+	if _, err := os.Stat(other); err != nil {
+		t.Errorf("a folder that is no group of ours was removed: %v", err)
+	}
+	if got, want := readWords(filepath.Join(dir, groupsFile)), []string{g.parents["pids"]}; !slices.Equal(got, want) {
+		t.Errorf("remembered %v, want %v", got, want)
 	}
 }

@@ -46,6 +46,9 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	if !c.without.cgroups {
 		d.cgroups = openCgroups("/sys/fs/cgroup", "/proc/self/cgroup")
 	}
+	if err := d.cgroups.remember(c.Dir); err != nil {
+		return nil, errors.Join(err, d.close())
+	}
 	for n := range d.userCount() {
 		d.users = append(d.users, firstUser+n)
 	}
@@ -285,7 +288,7 @@ func (d *zygoteDriver) close() error {
 	}
 	d.stop()
 	d.watch.Wait()
-	d.cgroups.close()
+	d.cgroups.close(d.config.Dir)
 	return nil
 }
 

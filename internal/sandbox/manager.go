@@ -14,6 +14,9 @@ import (
 // maxWaiting bounds the cells that wait for one session.
 const maxWaiting = 16
 
+// minAvailable is the memory the host must have left for one more process.
+const minAvailable = 256 << 20
+
 // Manager keeps the sessions. Its methods may be called concurrently.
 type Manager struct {
 	config Config
@@ -291,6 +294,9 @@ func (m *Manager) provide(ctx context.Context, s *keyed) error {
 		default:
 			return nil
 		}
+	}
+	if free := memoryAvailable(); free < minAvailable {
+		return fmt.Errorf("%w: the host has only %d MiB of memory left", ErrBusy, free>>20)
 	}
 	if s.volume == nil {
 		seat, err := m.pool.take(ctx)

@@ -14,6 +14,8 @@ var (
 	errVolumeLost  = errUnsupported
 )
 
+func memoryAvailable() int64 { return 0 }
+
 func newDriver(context.Context, Config) (driver, error) { return nil, errUnsupported }
 
 func (*volume) open(string, int64) (*File, error)         { return nil, errUnsupported }

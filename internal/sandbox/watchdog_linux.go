@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"math"
 	"os"
 	"path/filepath"
 	"slices"
@@ -95,4 +96,15 @@ func hostPID(pidfd *os.File) int {
 		}
 	})
 	return max(pid, 0) // -1: dead
+}
+
+// memoryAvailable returns what the host could give to new processes, in bytes.
+func memoryAvailable() int64 {
+	words := readWords("/proc/meminfo")
+	if i := slices.Index(words, "MemAvailable:"); i >= 0 && i+1 < len(words) {
+		if kilobytes, err := strconv.ParseInt(words[i+1], 10, 64); err == nil {
+			return kilobytes << 10
+		}
+	}
+	return math.MaxInt64 // unknown
 }

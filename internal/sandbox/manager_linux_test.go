@@ -3,7 +3,9 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -271,5 +273,39 @@ func TestLifetime(t *testing.T) {
 	r = run(t, m, "k", "import os; os.listdir()")
 	if got := logs(r); got != "[]\n" {
 		t.Errorf("files after the end of the session: %q, want none", got)
+	}
+}
+
+// TestManyAtOnce makes, uses and ends sessions from many goroutines, some of them
+// in the middle of a cell or of their start.
+func TestManyAtOnce(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Pool, c.MaxSessions = 2, 24 })
+	var wg sync.WaitGroup
+	for i := range 24 {
+		wg.Go(func() {
+			key := fmt.Sprint(i)
+			for range 2 {
+				ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+				switch i % 4 {
+				case 0: // the caller goes away
+					cancel()
+				case 1: // the thread is deleted
+					go m.Kill(key)
+				}
+				r, err := m.Run(ctx, key, Cell{Code: fmt.Sprintf("open('f', 'w').write('x')\nprint(%d)", i)})
+				cancel()
+				if i%4 >= 2 && (err != nil || r.Status != StatusOK || logs(r) != key+"\n") {
+					t.Errorf("%s: got %+v, %v", key, r, err)
+				}
+				if i%4 == 3 {
+					m.Kill(key)
+				}
+			}
+		})
+	}
+	wg.Wait()
+	if n := m.Stats().Live; n > 24 {
+		t.Errorf("%d sessions live, want at most 24", n)
 	}
 }
