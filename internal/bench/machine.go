@@ -87,10 +87,11 @@ func measureFsync(dir string) (float64, error) {
 	return milliseconds(percentile(times, 50)), nil
 }
 
-// percentile returns the p-th percentile of times, which it sorts.
+// percentile returns the p-th percentile of times, which it sorts: the smallest
+// that p of a hundred do not exceed.
 func percentile(times []time.Duration, p int) time.Duration {
 	slices.Sort(times)
-	return times[(len(times)-1)*p/100]
+	return times[max(0, (len(times)*p+99)/100-1)]
 }
 
 func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
