@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/understudy-dev/understudy"
 )
@@ -20,15 +21,15 @@ type outcome struct {
 
 // text returns all that the assistant said.
 func (o *outcome) text() string {
-	var text string
+	var text strings.Builder
 	for _, m := range o.messages {
 		for _, part := range m.Content {
 			if part.Text != nil {
-				text += part.Text.Value
+				text.WriteString(part.Text.Value)
 			}
 		}
 	}
-	return text
+	return text.String()
 }
 
 // generated returns the ids of the images shown and of the files linked to.

@@ -123,15 +123,15 @@ func TestConfigurationIsDocumented(t *testing.T) {
 		if typ.Kind() != reflect.Struct {
 			return
 		}
-		for i := range typ.NumField() {
-			key := typ.Field(i).Tag.Get("koanf")
+		for field := range typ.Fields() {
+			key := field.Tag.Get("koanf")
 			if key == "" {
 				continue
 			}
 			if found, err := regexp.MatchString(`(^|\W)`+key+`(\W|$)`, doc); !found || err != nil {
 				t.Errorf("%s.%s is not documented", typ.Name(), key)
 			}
-			walk(typ.Field(i).Type)
+			walk(field.Type)
 		}
 	}
 	walk(reflect.TypeFor[Config]())
