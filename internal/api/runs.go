@@ -12,7 +12,7 @@ import (
 
 // pollAfter is the interval, in milliseconds, that pollers are asked for while
 // a run goes on.
-const pollAfter = "200"
+const pollAfter = "100"
 
 // runRequest is the body that creates a run, or a thread with a run.
 type runRequest struct {
