@@ -71,6 +71,31 @@ func BenchmarkFirstCell(b *testing.B) {
 	}
 }
 
+// BenchmarkStart makes sessions on demand, some time apart: that is what a start
+// costs without a pool, or when the pool is empty.
+func BenchmarkStart(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		without features
+	}{{"cgroups", features{}}, {"without", features{cgroups: true}}} {
+		b.Run(c.name, func(b *testing.B) {
+			m := newManager(b, func(cfg *Config) { cfg.without = c.without })
+			var times []time.Duration
+			for b.Loop() {
+				time.Sleep(20 * time.Millisecond)
+				began := time.Now()
+				s, err := m.pool.take(b.Context())
+				times = append(times, time.Since(began))
+				if err != nil {
+					b.Fatal(err)
+				}
+				m.pool.discard(s)
+			}
+			spread(b, "start", times)
+		})
+	}
+}
+
 // BenchmarkIdleMemory reports the memory that belongs to a session alone: the pages
 // it does not share with the zygote, and what its control group is charged.
 func BenchmarkIdleMemory(b *testing.B) {

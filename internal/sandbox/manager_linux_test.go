@@ -41,12 +41,14 @@ func TestCells(t *testing.T) {
 		{"sys.exit", "sys.exit(3)", StatusError, "SystemExit: 3"},
 		{"raise KeyboardInterrupt", "raise KeyboardInterrupt", StatusError, "KeyboardInterrupt"},
 		{"still there", "x", StatusOK, "20\n"},
-		{"subprocess output in order", "import subprocess\nprint('1')\nsubprocess.run(['echo', '2'])\nprint('3')", StatusOK, "1\n2\n"},
+		{"subprocess output in order", "import os, subprocess\nprint('1')\nsubprocess.run(['echo', '2'])\nprint('3')", StatusOK, "1\n2\n3\n"},
+		{"os.system output in order", "print('1', end='')\nos.system('echo 2')\nprint('3')", StatusOK, "12\n3\n"},
 		{"subprocess return code", "subprocess.run('exit 3', shell=True).returncode", StatusOK, "3\n"},
 		{"waitpid", "import os\nos.waitstatus_to_exitcode(os.waitpid(os.spawnlp(os.P_NOWAIT, 'false', 'false'), 0)[1])", StatusOK, "1\n"},
 		{"child interpreter", "subprocess.check_output(['python3', '-c', 'print(6 * 7)'])", StatusOK, `b'42\n'`},
 		{"forked child prints", "pid = os.fork()\nif pid == 0:\n    print('child')\n    os._exit(0)\nos.waitpid(pid, 0)[1]", StatusOK, "child\n"},
 		{"multiprocessing", "import multiprocessing\nwith multiprocessing.Pool(2) as p:\n    print(p.map(abs, [-1, -2]))", StatusOK, "[1, 2]\n"},
+		{"multiprocessing, spawned", "with multiprocessing.get_context('spawn').Pool(1) as p:\n    print(p.map(abs, [-3]))", StatusOK, "[3]\n"},
 		{"threads", "import threading\nt = threading.Thread(target=print, args=('in thread',)); t.start(); t.join()", StatusOK, "in thread\n"},
 		{"asyncio", "import asyncio\nasyncio.run(asyncio.sleep(0, 'slept'))", StatusOK, "'slept'\n"},
 		{"recursion", "def f(): f()\nf()", StatusError, "RecursionError"},
@@ -90,6 +92,9 @@ func TestIPython(t *testing.T) {
 		{"files = !echo a\nfiles", "['a']\n"},
 		{"%%bash\necho from bash", "from bash\n"},
 		{"%pip install x", "no network"},
+		{"!pip install x", "no network"},
+		{"!python3 -m pip install -q x", "no network"},
+		{"!echo pip install", "pip install\n"},
 		{"!true", ""},
 		{"%matplotlib inline", ""},
 		{"%timeit -n1 -r1 1", "per loop"},
@@ -106,7 +111,7 @@ func TestIPython(t *testing.T) {
 func TestFigures(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, nil)
-	needPackages(t, m, "matplotlib", "numpy", "PIL.Image")
+	needPackages(t, m, "matplotlib", "numpy", "PIL")
 	kinds := func(r Result) string {
 		var b strings.Builder
 		for _, o := range r.Outputs {
@@ -307,5 +312,20 @@ func TestManyAtOnce(t *testing.T) {
 	wg.Wait()
 	if n := m.Stats().Live; n > 24 {
 		t.Errorf("%d sessions live, want at most 24", n)
+	}
+}
+
+// TestOutputKeepsItsOrder is about two ways out of a session, the frames and the
+// pipe of its children, that meet in one text.
+func TestOutputKeepsItsOrder(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	r := run(t, m, "k", "import os\nfor i in range(100):\n    print('p', i)\n    os.system(f'echo c {i}')")
+	var want strings.Builder
+	for i := range 100 {
+		fmt.Fprintf(&want, "p %d\nc %d\n", i, i)
+	}
+	if diff := cmp.Diff(want.String(), logs(r)); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }

@@ -40,8 +40,11 @@ const (
 	zygoteStart = time.Minute // imports from a cold disk included
 )
 
-// warmImports are loaded before the first session, so that none pays for them.
-var warmImports = []string{"numpy", "pandas", "matplotlib", "matplotlib.pyplot", "IPython", "PIL.Image"}
+// warmImports are loaded before the first session, so that none pays for them: what
+// most code uses, and what takes longest to import of the rest. All are optional.
+var warmImports = []string{
+	"numpy", "pandas", "matplotlib.pyplot", "IPython", "PIL.Image", "openpyxl", "scipy.stats", "seaborn",
+}
 
 // zygote is one generation of the process that sessions are forked from.
 type zygote struct {

@@ -1,5 +1,6 @@
 """The shell of a session on top of IPython's own InteractiveShell."""
 
+import re
 import subprocess
 import sys
 import warnings
@@ -11,6 +12,7 @@ from traitlets.config import Config
 
 from . import kernel
 
+INSTALL = re.compile(r"\s*(python[0-9.]*\s+-m\s+)?(pip[0-9.]*|conda|mamba|uv\s+pip)\s+install\b")
 NO_NETWORK = "There is no network in this sandbox, so nothing can be installed. Use the packages that are here.\n"
 
 
@@ -60,6 +62,9 @@ class Shell(InteractiveShell):
         kernel.display.text("The session stays open: there is nothing to exit from.\n")
 
     def system(self, cmd):
+        if INSTALL.match(cmd):
+            no_network(cmd)
+            return
         sys.stdout.flush()
         done = subprocess.run(self.var_expand(cmd, depth=1), shell=True, stdin=subprocess.DEVNULL)
         self.user_ns["_exit_code"] = done.returncode

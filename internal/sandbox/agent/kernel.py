@@ -5,6 +5,7 @@ part; little endian), the JSON part, and raw bytes.
 """
 
 import contextlib
+import fcntl
 import io
 import json
 import os
@@ -21,6 +22,8 @@ EXEC = 64
 REPR_LIMIT = 64 << 10
 TRACEBACK_LIMIT = 64 << 10
 IMAGE_LIMIT = 10 << 20
+SIOCOUTQ = 0x5411
+SPAWNS = frozenset(("subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"))
 IMAGE_TYPES = ("image/png", "image/jpeg")
 TEXT_TYPES = ("text/markdown", "text/plain")
 
@@ -72,6 +75,13 @@ class Channel:
             parts.append(part)
             count -= len(part)
         return b"".join(parts)
+
+    def settle(self):
+        """Wait, for a moment, until the server has read what was sent: what a child
+        process is about to write takes another way, and must not overtake it."""
+        end = time.monotonic() + 0.1
+        while any(fcntl.ioctl(self._sock, SIOCOUTQ, bytes(4))) and time.monotonic() < end:
+            time.sleep(0.0001)
 
     def current(self):
         """The cell that what the calling thread prints belongs to: 0 for a thread
@@ -364,6 +374,8 @@ def serve(channel, shell, report):
     sys.stdout = sys.__stdout__ = out
     sys.stderr = sys.__stderr__ = err
     sys.stdin = sys.__stdin__ = _null_input()
+    sys.modules["__main__"].__dict__.setdefault("__spec__", None)  # multiprocessing looks at it
+    sys.addaudithook(lambda event, args: before_spawn(channel) if event in SPAWNS else None)
     os.register_at_fork(after_in_child=lambda: _leave(channel))
     channel.send(READY, 0, report)
     while True:
@@ -390,6 +402,15 @@ def settle_streams(channel):
                 stream.flush()
     if getattr(sys.stdin, "closed", True):
         sys.stdin = _null_input()
+
+
+def before_spawn(channel):
+    """Let what was printed so far arrive before anything a child process writes."""
+    with contextlib.suppress(Exception):
+        for stream in (sys.stdout, sys.stderr):
+            if isinstance(stream, Stream):
+                stream.flush()
+        channel.settle()
 
 
 def _null_input():

@@ -68,9 +68,9 @@ def prepare(config):
             __import__(name)
     versions = {}
     for name in config["imports"]:
-        with contextlib.suppress(Exception):
-            module = __import__(name, fromlist=["_"])
-            versions[name] = str(getattr(module, "__version__", ""))
+        with contextlib.suppress(Exception):  # not installed, or broken: then the user sees why
+            package = __import__(name)
+            versions[package.__name__] = str(getattr(package, "__version__", ""))
     shell = kernel.make_shell()
     kernel.warm_up(shell)
     if ssl := sys.modules.get("ssl"):
