@@ -2,6 +2,7 @@ package understudy
 
 import (
 	"fmt"
+	"slices"
 	"time"
 )
 
@@ -38,12 +39,7 @@ func (s RunStatus) Terminal() bool {
 
 // CanBecome reports whether the life cycle allows the step from s to next.
 func (s RunStatus) CanBecome(next RunStatus) bool {
-	for _, to := range runTransitions[s] {
-		if to == next {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(runTransitions[s], next)
 }
 
 // Run is one answer of an assistant in a thread, from the request to the end.

@@ -21,6 +21,7 @@ const (
 	maxSteps      = 400      // newest steps of a thread whose tool calls are shown
 	maxToolOutput = 30_000   // bytes of a tool's output shown to the model
 	maxImageBytes = 20 << 20 // of an image shown to the model
+	maxAllImages  = 64 << 20 // of all images of a turn; older ones are left out
 )
 
 // codeGuide tells the model what its code interpreter is like.
@@ -77,6 +78,9 @@ func (x *execution) request(ctx context.Context) (*model.Request, error) {
 	entries, ok := truncate(entries, limit-fixed)
 	if !ok && promptBudget >= 0 {
 		return nil, errBudget{understudy.IncompleteMaxPromptTokens}
+	}
+	if err := x.loadImages(entries); err != nil {
+		return nil, err
 	}
 	if system.Text() != "" {
 		req.Messages = append(req.Messages, system)
@@ -155,6 +159,7 @@ func (x *execution) systemMessage(ctx context.Context) (model.Message, error) {
 type entry struct {
 	messages []model.Message
 	tokens   int
+	pictures map[int]*understudy.ImageFile // of the first message, by part; loaded once it is known which entries are shown
 }
 
 // conversation returns the thread as the model sees it, oldest first: the
@@ -228,9 +233,6 @@ func toolRound(s *understudy.Step) []model.Message {
 			m.Arguments, output = string(arguments), codeOutput(c.CodeInterpreter.Outputs)
 		case c.Function != nil:
 			m.Name, m.Arguments = c.Function.Name, c.Function.Arguments
-			if !json.Valid([]byte(m.Arguments)) {
-				m.Arguments = "{}" // many servers refuse a conversation with malformed arguments
-			}
 			if c.Function.Output != nil {
 				output = *c.Function.Output
 			}
@@ -273,6 +275,7 @@ func shorten(s string) string {
 // nothing to show.
 func (x *execution) messageEntry(ctx context.Context, m *understudy.Message) (entry, bool, error) {
 	out := model.Message{Role: string(m.Role)}
+	var pictures map[int]*understudy.ImageFile
 	for _, c := range m.Content {
 		p := model.Part{}
 		switch {
@@ -285,10 +288,11 @@ func (x *execution) messageEntry(ctx context.Context, m *understudy.Message) (en
 		case c.ImageURL != nil:
 			p.Image = &model.Image{URL: c.ImageURL.URL, Detail: c.ImageURL.Detail}
 		case c.ImageFile != nil:
-			var err error
-			if p, err = x.imagePart(c.ImageFile); err != nil {
-				return entry{}, false, err
+			if pictures == nil {
+				pictures = make(map[int]*understudy.ImageFile)
 			}
+			pictures[len(out.Parts)] = c.ImageFile
+			p.Image = &model.Image{}
 		}
 		if p.Text != "" || p.Image != nil {
 			out.Parts = append(out.Parts, p)
@@ -297,11 +301,31 @@ func (x *execution) messageEntry(ctx context.Context, m *understudy.Message) (en
 	if len(out.Parts) == 0 {
 		return entry{}, false, ctx.Err()
 	}
-	return newEntry(out), true, nil
+	e := newEntry(out)
+	e.pictures = pictures
+	return e, true, nil
+}
+
+// loadImages reads the images of what is shown, the newest first.
+func (x *execution) loadImages(entries []entry) error {
+	left := maxAllImages
+	for _, e := range slices.Backward(entries) {
+		for i, f := range e.pictures {
+			p, err := x.imagePart(f, min(left, maxImageBytes))
+			if err != nil {
+				return err
+			}
+			if p.Image != nil {
+				left -= len(p.Image.URL)
+			}
+			e.messages[0].Parts[i] = p
+		}
+	}
+	return nil
 }
 
 // imagePart shows a file to the model as a picture, or says why it cannot.
-func (x *execution) imagePart(f *understudy.ImageFile) (model.Part, error) {
+func (x *execution) imagePart(f *understudy.ImageFile, limit int) (model.Part, error) {
 	r, err := x.e.Files.Open(f.FileID)
 	if errors.Is(err, fs.ErrNotExist) {
 		return model.Part{Text: fmt.Sprintf("[the image %s no longer exists]", f.FileID)}, nil
@@ -310,13 +334,13 @@ func (x *execution) imagePart(f *understudy.ImageFile) (model.Part, error) {
 		return model.Part{}, err
 	}
 	defer r.Close()
-	data, err := io.ReadAll(io.LimitReader(r, maxImageBytes+1))
+	data, err := io.ReadAll(io.LimitReader(r, int64(max(limit, 0))+1))
 	if err != nil {
 		return model.Part{}, err
 	}
 	mime := http.DetectContentType(data)
 	switch {
-	case len(data) > maxImageBytes:
+	case len(data) > limit:
 		return model.Part{Text: fmt.Sprintf("[the image %s is too large to be shown]", f.FileID)}, nil
 	case !strings.HasPrefix(mime, "image/"):
 		return model.Part{Text: fmt.Sprintf("[the file %s is not an image]", f.FileID)}, nil

@@ -4,8 +4,9 @@
 //
 // The life of a run here: engine.go claims it and guards its deadlines,
 // execute.go goes round between model and tools, conversation.go says what the
-// model sees, turn.go turns the model's stream into messages, steps and deltas,
-// tools.go runs code, and outcome.go ends the run.
+// model sees, turn.go turns the model's stream into messages, steps and deltas
+// (code.go reads code out of arguments as they arrive), tools.go runs code,
+// links.go keeps the files an answer links to, and outcome.go ends the run.
 package engine
 
 import (
@@ -14,7 +15,9 @@ import (
 	"fmt"
 	"io"
 	"log/slog"
+	"maps"
 	"os"
+	"slices"
 	"sync"
 	"time"
 
@@ -59,8 +62,8 @@ type Config struct {
 	Node string
 
 	MaxRuns         int           // runs executed at once; 0: 1024
-	MaxTurns        int           // model turns per run, after which it must answer without tools; 0: 64
-	MaxCellFailures int           // cells that fail in a row, after which it must answer without tools; 0: 10
+	MaxTurns        int           // model turns until the client is asked or the run ends, after which it must answer without tools; 0: 64
+	MaxCellFailures int           // cells that fail in a row among them, with the same consequence; 0: 10
 	ContextTokens   int           // estimated tokens of conversation shown to the model; 0: 96,000
 	Lease           time.Duration // how long a run of an engine that died stays untouched; 0: 15 s
 	SweepInterval   time.Duration // how often runs without an engine are looked for; 0: 1 s
@@ -240,7 +243,10 @@ func (e *Engine) startWaiting(ctx context.Context) {
 }
 
 func (e *Engine) renewLeases(ctx context.Context) {
-	cancelling, err := e.Store.RenewLeases(ctx, e.Node, e.Lease)
+	e.mu.Lock()
+	runs := slices.Collect(maps.Keys(e.running))
+	e.mu.Unlock()
+	cancelling, err := e.Store.RenewLeases(ctx, e.Node, runs, e.Lease)
 	if err != nil {
 		if ctx.Err() == nil {
 			e.Logger.Error("cannot renew leases", "err", err)
@@ -255,7 +261,7 @@ func (e *Engine) renewLeases(ctx context.Context) {
 func (e *Engine) removeExpiredFiles(ctx context.Context) {
 	ids, err := e.Store.ExpiredFiles(ctx, 100)
 	for _, id := range ids {
-		if err = e.Store.DeleteFile(ctx, id); err != nil {
+		if err = e.Store.DeleteFile(ctx, id); err != nil && !understudy.IsNotFound(err) {
 			break
 		}
 		if err = e.Files.Delete(id); err != nil {
@@ -276,16 +282,18 @@ func (e *Engine) execute(ctx context.Context, runID string) {
 	}
 	log := e.Logger.With("run_id", runID)
 	if err != nil {
-		log.Error("cannot claim run", "err", err)
+		if ctx.Err() == nil { // if it has ended, the sweep finds the run again
+			log.Error("cannot claim run", "err", err)
+		}
 		return
 	}
-	ctx, cancel := context.WithDeadlineCause(ctx, time.Unix(*run.ExpiresAt, 0), errExpired)
-	defer cancel()
-	if run.Status == understudy.RunCancelling {
+	if run.Status == understudy.RunCancelling { // also if it has outlived its time as well
 		var cancelNow context.CancelCauseFunc
 		ctx, cancelNow = context.WithCancelCause(ctx)
 		cancelNow(errCancelled)
 	}
+	ctx, cancel := context.WithDeadlineCause(ctx, time.Unix(*run.ExpiresAt, 0), errExpired)
+	defer cancel()
 	x := &execution{e: e, claim: claim, run: run, log: log.With("thread_id", run.ThreadID)}
 	start := time.Now()
 	if err := x.work(ctx); err != nil {

@@ -84,7 +84,7 @@ func (x *execution) resume(ctx context.Context) error {
 	shown := 0 // of the figures of the run, those that a message shows
 	for _, s := range steps {
 		x.spent.Add(s.Usage)
-		x.forced = x.forced || s.Type == understudy.StepToolCalls
+		x.forced = x.forced || len(s.StepDetails.ToolCalls) > 0
 		if s.Type == understudy.StepMessageCreation && s.Status == understudy.StepCompleted {
 			shown = len(x.images)
 		}
@@ -103,6 +103,12 @@ func (x *execution) resume(ctx context.Context) error {
 			switch {
 			case s.Type == understudy.StepMessageCreation:
 				m, err := tx.Message(s.StepDetails.MessageCreation.MessageID)
+				if understudy.IsNotFound(err) { // the client deleted it: the answer goes into a new one
+					if err := tx.EndStep(s, understudy.StepCancelled); err != nil {
+						return err
+					}
+					continue
+				}
 				if err != nil {
 					return err
 				}
@@ -255,18 +261,21 @@ func (x *execution) total() *understudy.Usage {
 // fails with errCancelled if the client wants the run cancelled, unless the step
 // ends it.
 func (x *execution) commit(ctx context.Context, do func(*store.RunTx) error) error {
+	var run understudy.Run
 	err := x.e.Store.Commit(ctx, x.claim, func(tx *store.RunTx) error {
 		if err := do(tx); err != nil {
 			return err
 		}
-		run := *tx.Run()
-		x.run = &run
+		run = *tx.Run()
 		return nil
 	})
-	if err == nil && x.run.Status == understudy.RunCancelling {
+	if err != nil {
+		return err
+	}
+	if x.run = &run; run.Status == understudy.RunCancelling {
 		return errCancelled
 	}
-	return err
+	return nil
 }
 
 // publish makes a delta visible. It is durable with the next commit.
@@ -279,5 +288,3 @@ func (x *execution) publish(name understudy.EventName, delta any) error {
 	return nil
 }
 
-// lost reports whether err says that the run is no longer ours to write to.
-func lost(err error) bool { return errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrGone) }

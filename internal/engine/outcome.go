@@ -24,7 +24,7 @@ type outcome struct {
 // end ends the run for the reason err. A run that was interrupted by the server's shut-down, or that is no longer ours, stays as it
 // is: whoever has it next goes on.
 func (x *execution) end(ctx context.Context, err error) {
-	if lost(err) {
+	if errors.Is(err, store.ErrLeaseLost) {
 		return
 	}
 	// The run's own context may be what ended it.
@@ -37,7 +37,7 @@ func (x *execution) end(ctx context.Context, err error) {
 		return
 	}
 	o := x.outcome(err)
-	if err := x.commit(ctx, func(tx *store.RunTx) error { return x.finish(tx, o) }); err != nil && !lost(err) {
+	if err := x.commit(ctx, func(tx *store.RunTx) error { return x.finish(tx, o) }); err != nil && !errors.Is(err, store.ErrLeaseLost) {
 		x.log.Error("cannot end the run", "status", o.run, "err", err)
 	}
 }
@@ -58,7 +58,7 @@ func (x *execution) outcome(err error) outcome {
 	case errors.Is(err, errContentFilter):
 		failed.reason = understudy.IncompleteContentFilter
 		failed.err = &understudy.LastError{Code: understudy.CodeInvalidPrompt, Message: "The response was filtered due to the upstream's content policy."}
-	case upstream && e.Status == 429:
+	case upstream && e.RateLimited():
 		failed.err = &understudy.LastError{Code: understudy.CodeRateLimitExceeded, Message: e.Message}
 	case upstream && e.Status == 400:
 		failed.err = &understudy.LastError{Code: understudy.CodeInvalidPrompt, Message: e.Message}
@@ -112,6 +112,9 @@ func (x *execution) giveUpMessage(tx *store.RunTx, id string, o outcome) error {
 		m = *w.message
 	} else {
 		stored, err := tx.Message(id)
+		if understudy.IsNotFound(err) {
+			return nil // the client deleted it
+		}
 		if err != nil {
 			return err
 		}

@@ -88,6 +88,7 @@ func (x *execution) runCode(ctx context.Context, index int, c *understudy.ToolCa
 		Inputs: inputs,
 		Output: func(o sandbox.Output) { out.add(ctx, o) },
 	})
+	x.files = nil // whatever the cell did, a link made from now on means the file as it is now
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}

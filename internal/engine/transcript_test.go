@@ -39,7 +39,8 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 //	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
 //	-- cells --   cell, then what comes of it: logs S, image, status S, notice S, hang
 //	-- client --  what the client does when the stream ends or, for cancel, at an event:
-//	              cancel EVENT, restart EVENT (of the server), submit CALL=OUTPUT…, wait
+//	              cancel EVENT, restart EVENT (of the server), delete_restart EVENT (the
+//	              newest message before that), submit CALL=OUTPUT…, wait
 //	-- want --    the events
 //
 // S is a Go string literal. All of it happens in virtual time.
@@ -178,7 +179,7 @@ func (p *player) react(a command, name understudy.EventName) (done, cancelled bo
 	if a.rest != string(name) {
 		return false, false
 	}
-	if a.name != "cancel" && a.name != "restart" {
+	if a.name != "cancel" && a.name != "restart" && a.name != "delete_restart" {
 		return false, false
 	}
 	synctest.Wait() // until the run is as far as it gets
@@ -189,6 +190,15 @@ func (p *player) react(a command, name understudy.EventName) (done, cancelled bo
 		}
 		p.engine.Cancel(p.run.ID)
 		return true, true
+	case "delete_restart":
+		messages, err := p.db.RecentMessages(p.t.Context(), p.run.ThreadID, 1)
+		if err != nil {
+			p.t.Fatal(err)
+		}
+		if err := p.db.DeleteMessage(p.t.Context(), p.run.ThreadID, messages[0].ID); err != nil {
+			p.t.Fatal(err)
+		}
+		fallthrough
 	case "restart":
 		p.stop()
 		p.start()

@@ -91,6 +91,9 @@ func usage(u *model.Usage) understudy.Usage {
 // write appends text or refusal to the message, beginning one if there is none.
 func (x *execution) write(ctx context.Context, d model.Delta) error {
 	if x.writing == nil {
+		if x.calling != nil && strings.TrimSpace(d.Text+d.Refusal) == "" {
+			return nil // the line break that some servers send behind calls
+		}
 		if err := x.beginMessage(ctx); err != nil {
 			return err
 		}
@@ -335,5 +338,17 @@ func (x *execution) commitCalls(ctx context.Context, t *turn) error {
 		}
 	}
 	x.calling.StepDetails.ToolCalls = calls
-	return x.commit(ctx, func(tx *store.RunTx) error { return tx.SaveStep(*x.calling) })
+	if x.writing != nil { // text behind the calls
+		x.linkFiles(ctx)
+	}
+	err := x.commit(ctx, func(tx *store.RunTx) error {
+		if err := x.endMessage(tx); err != nil {
+			return err
+		}
+		return tx.SaveStep(*x.calling)
+	})
+	if err == nil {
+		x.writing = nil
+	}
+	return err
 }

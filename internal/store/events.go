@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"iter"
+	"slices"
 	"sync"
 
 	"github.com/understudy-dev/understudy"
@@ -74,6 +75,12 @@ func (ls *runLogs) closeAll() {
 	}
 }
 
+func (l *runLog) first() int64 {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.base
+}
+
 // wake tells those who wait that something changed. l.mu is held.
 func (l *runLog) wake() {
 	if l.appended != nil {
@@ -124,6 +131,7 @@ func (t *tx) appendEvents(ctx context.Context, db *DB, runID string, events []un
 		committed: func() {
 			l.mu.Lock()
 			l.events = append(l.events, events...)
+			l.trim()
 			l.release()
 			l.mu.Unlock()
 			if ends {
@@ -139,6 +147,19 @@ func (t *tx) appendEvents(ctx context.Context, db *DB, runID string, events []un
 	})
 	_, err = t.exec(ctx, "INSERT INTO events (run_id, first, size, batch) VALUES ($1, $2, $3, $4)", runID, first, size, batch)
 	return err
+}
+
+// keepStored is how many durable events a log keeps for readers that are close
+// behind; those further behind read the database.
+const keepStored = 512
+
+// trim forgets durable events beyond keepStored. l.mu is held, and l.events holds
+// no delta that is not durable, nor l.held any that is.
+func (l *runLog) trim() {
+	if drop := len(l.events) - keepStored; drop >= keepStored {
+		l.events = slices.Clone(l.events[drop:])
+		l.base += int64(drop)
+	}
 }
 
 // release ends one transaction's claim on the order of events. l.mu is held.
@@ -167,7 +188,7 @@ func (t *tx) openLog(ctx context.Context, db *DB, runID string) (*runLog, error)
 	t.effects = append(t.effects, effect{
 		committed: func() {},
 		rolledBack: func() {
-			db.logs.close(runID, ErrGone)
+			db.logs.close(runID, errLogEnded) // readers look again
 		},
 	})
 	return l, nil
@@ -198,7 +219,7 @@ func (db *DB) Follow(ctx context.Context, runID string, after int64) iter.Seq2[u
 // returns the position it reached, and whether the reader is done.
 func (db *DB) follow(ctx context.Context, runID string, after int64, yield func(understudy.Event, error) bool) (int64, bool, error) {
 	l := db.logs.get(runID)
-	if l == nil || after < l.base {
+	if l == nil || after < l.first() {
 		stored, err := db.storedEvents(ctx, runID, after)
 		if err != nil {
 			return after, true, err
@@ -218,6 +239,10 @@ func (db *DB) follow(ctx context.Context, runID string, after int64, yield func(
 	}
 	for {
 		l.mu.Lock()
+		if after < l.base {
+			l.mu.Unlock()
+			return after, false, nil // trimmed meanwhile
+		}
 		events := l.events[min(after-l.base, int64(len(l.events))):]
 		closed := l.closed
 		var wait chan struct{}
@@ -251,35 +276,30 @@ func (db *DB) follow(ctx context.Context, runID string, after int64, yield func(
 	}
 }
 
-// expectEvents makes a log in memory for a run that nobody writes to now, which
-// ends at position after, so that a reader can wait for what is to come. It
-// returns [ErrGone] if nothing is: the run is over or no more.
+// expectEvents makes a log in memory for a run that nobody writes to now, so
+// that a reader at position after can wait for what is to come. It does nothing if
+// there is more to read already, and returns [ErrGone] if nothing is to come: the
+// run is over or no more. Only the writer makes logs, or one could begin at a
+// position that a commit under way is about to pass.
 func (db *DB) expectEvents(ctx context.Context, runID string, after int64) error {
-	db.logs.mu.Lock()
-	_, known := db.logs.byRun[runID]
-	if !known {
-		db.logs.byRun[runID] = &runLog{base: after, stored: after}
-	}
-	db.logs.mu.Unlock()
-	if known {
-		return nil
-	}
-	// Whoever writes from now on writes to this log. What was written before it was there shows in the database.
-	var end int64
-	var id string
-	err := one(ctx, db, "SELECT id, (SELECT COALESCE(MAX(first + size), 0) FROM events WHERE run_id = runs.id) FROM runs WHERE id = $1 AND "+active,
-		[]any{runID}, &id, &end)
-	switch {
-	case errors.Is(err, sql.ErrNoRows):
-		err = ErrGone
-	case err == nil && end != after:
-		db.logs.close(runID, errLogEnded)
-		return nil
-	}
-	if err != nil {
-		db.logs.close(runID, err)
-	}
-	return err
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		var waits bool
+		var end int64
+		err := one(ctx, t, "SELECT "+active+", (SELECT COALESCE(MAX(first + size), 0) FROM events WHERE run_id = runs.id) FROM runs WHERE id = $1",
+			[]any{runID}, &waits, &end)
+		switch {
+		case errors.Is(err, sql.ErrNoRows):
+			return ErrGone
+		case err != nil:
+			return err
+		case end > after:
+			return nil
+		case !waits:
+			return ErrGone
+		}
+		_, err = t.openLog(ctx, db, runID)
+		return err
+	})
 }
 
 // storedEvents reads the events of a run after position after.

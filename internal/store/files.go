@@ -73,22 +73,26 @@ func (db *DB) ExpiredFiles(ctx context.Context, limit int) ([]string, error) {
 // useFiles records which files an object lists, having checked that they
 // exist. nil resources list nothing.
 func (t *tx) useFiles(ctx context.Context, objectID string, r *understudy.ToolResources) error {
-	ids := r.CodeFileIDs()
-	if r != nil && r.FileSearch != nil && len(r.FileSearch.VectorStoreIDs) > 0 {
-		return understudy.NotFound("vector store", r.FileSearch.VectorStoreIDs[0])
-	}
-	if err := t.checkFiles(ctx, ids); err != nil {
+	if err := t.checkResources(ctx, r); err != nil {
 		return err
 	}
 	if _, err := t.exec(ctx, "DELETE FROM file_uses WHERE object_id = $1", objectID); err != nil {
 		return err
 	}
-	for _, id := range ids {
+	for _, id := range r.CodeFileIDs() {
 		if _, err := t.exec(ctx, "INSERT INTO file_uses (file_id, object_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", id, objectID); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// checkResources fails if what r names does not exist. There are no vector stores.
+func (t *tx) checkResources(ctx context.Context, r *understudy.ToolResources) error {
+	if r != nil && r.FileSearch != nil && len(r.FileSearch.VectorStoreIDs) > 0 {
+		return understudy.NotFound("vector store", r.FileSearch.VectorStoreIDs[0])
+	}
+	return t.checkFiles(ctx, r.CodeFileIDs())
 }
 
 // checkFiles fails, naming them all, if some of the files do not exist.

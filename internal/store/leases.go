@@ -72,12 +72,16 @@ func (db *DB) ClaimRun(ctx context.Context, runID, owner string, lease time.Dura
 	return c, r, err
 }
 
-// RenewLeases extends the leases of all runs that owner executes, and returns
-// the ids of those among them that are to be cancelled.
-func (db *DB) RenewLeases(ctx context.Context, owner string, lease time.Duration) (cancelling []string, err error) {
+// RenewLeases extends the leases of those of the runs that owner holds, and
+// returns the ids of all its runs that are to be cancelled. A run that owner
+// holds but does not name is left to lapse: its execution ended without a word.
+func (db *DB) RenewLeases(ctx context.Context, owner string, runs []string, lease time.Duration) (cancelling []string, err error) {
 	err = db.update(ctx, func(ctx context.Context, t *tx) error {
-		if _, err := t.exec(ctx, "UPDATE runs SET lease_until = $1 WHERE owner = $2 AND "+active, now().Add(lease).UnixMilli(), owner); err != nil {
-			return err
+		until := now().Add(lease).UnixMilli()
+		for _, id := range runs {
+			if _, err := t.exec(ctx, "UPDATE runs SET lease_until = $1 WHERE id = $2 AND owner = $3 AND "+active, until, id, owner); err != nil {
+				return err
+			}
 		}
 		cancelling, err = column(ctx, t, "SELECT id FROM runs WHERE owner = $1 AND status = 'cancelling'", owner)
 		return err

@@ -30,7 +30,7 @@ func (db *DB) CreateRun(ctx context.Context, n NewRun) error {
 		if err := t.prepareThread(ctx, n); err != nil {
 			return err
 		}
-		if err := t.checkFiles(ctx, r.ToolResources.CodeFileIDs()); err != nil {
+		if err := t.checkResources(ctx, &r.ToolResources); err != nil {
 			return err
 		}
 		doc, err := encode(r)
@@ -258,6 +258,9 @@ func (t *tx) fillOutputs(ctx context.Context, r *understudy.Run, byCall map[stri
 	}
 	var events []understudy.Event
 	for _, s := range steps {
+		if s.Type != understudy.StepToolCalls {
+			continue
+		}
 		for i := range s.StepDetails.ToolCalls {
 			c := &s.StepDetails.ToolCalls[i]
 			if out, ok := byCall[c.ID]; ok && c.Function != nil {

@@ -10,7 +10,7 @@ import (
 )
 
 // CreateThread stores a new thread with its first messages. Files they attach
-// for the code interpreter are added to the thread's resources, as seen in t
+// for the code interpreter are added to the thread's resources, as seen in th
 // afterwards.
 func (db *DB) CreateThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message) error {
 	return db.update(ctx, func(ctx context.Context, t *tx) error { return t.createThread(ctx, th, messages) })

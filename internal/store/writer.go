@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"errors"
 	"fmt"
+	"runtime/debug"
 )
 
 // maxBatch bounds how many operations share a transaction, and so how long the
@@ -112,7 +113,7 @@ func (w *writer) commit(first *operation, batch []*operation) []*operation {
 	t := &tx{w: w}
 	for op := first; ; {
 		op.err = t.run(ctx, op.do)
-		if len(batch) == maxBatch {
+		if t.broken != nil || len(batch) == maxBatch {
 			break
 		}
 		select {
@@ -123,10 +124,15 @@ func (w *writer) commit(first *operation, batch []*operation) []*operation {
 		}
 		break
 	}
-	if _, err := w.exec(ctx, "COMMIT"); err != nil {
-		_, rollbackErr := w.exec(ctx, "ROLLBACK")
+	err := t.broken
+	if err == nil {
+		if _, err = w.exec(ctx, "COMMIT"); err != nil {
+			err = fmt.Errorf("commit: %w", err)
+		}
+	}
+	if err != nil {
+		_, _ = w.exec(ctx, "ROLLBACK") // fails where the database has done it already
 		t.undo(0)
-		err = errors.Join(fmt.Errorf("commit: %w", err), rollbackErr)
 		for _, op := range batch {
 			op.err = errors.Join(op.err, err)
 		}
@@ -163,6 +169,7 @@ func (w *writer) exec(ctx context.Context, q string, args ...any) (sql.Result, e
 type tx struct {
 	w       *writer
 	effects []effect
+	broken  error // the transaction is gone: a full disk rolls back all of it, not only a savepoint
 }
 
 // effect is something in memory that follows the fate of a transaction.
@@ -179,16 +186,17 @@ func (t *tx) run(ctx context.Context, do func(context.Context, *tx) error) (err 
 	mark := len(t.effects)
 	defer func() {
 		if p := recover(); p != nil {
-			err = fmt.Errorf("panic in transaction: %v", p)
+			err = fmt.Errorf("panic in transaction: %v\n%s", p, debug.Stack())
 		}
 		if err != nil {
-			if _, e := t.exec(ctx, "ROLLBACK TO op"); e != nil {
-				err = errors.Join(err, e)
-			}
 			t.undo(mark)
+			if _, e := t.exec(ctx, "ROLLBACK TO op"); e != nil {
+				t.broken = fmt.Errorf("transaction lost: %w", err)
+				return
+			}
 		}
 		if _, e := t.exec(ctx, "RELEASE op"); e != nil {
-			err = errors.Join(err, e)
+			t.broken = fmt.Errorf("release savepoint: %w", e)
 		}
 	}()
 	return do(ctx, t)
