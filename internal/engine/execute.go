@@ -2,7 +2,6 @@ package engine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"slices"
@@ -287,4 +286,3 @@ func (x *execution) publish(name understudy.EventName, delta any) error {
 	x.e.Store.Publish(x.run.ID, event)
 	return nil
 }
-
