@@ -35,6 +35,7 @@ type Refused struct {
 	Reason string
 }
 
+// String is the path and the reason.
 func (r Refused) String() string { return r.Path + ": " + r.Reason }
 
 // ErrNoInterpreter says that no usable interpreter was found. The error that wraps it lists every candidate.
