@@ -40,6 +40,7 @@ func TestEnds(t *testing.T) {
 		{"unknown frame", "import os, time\nos.write(3, b'\\x09\\0\\0\\0\\x63' + b'\\0' * 8)\ntime.sleep(1e6)", StatusProtocolError, false},
 		{"end of another cell", "import os, struct, time\nj = b'{\"status\":\"ok\"}'\n" +
 			"os.write(3, struct.pack('<IBII', 9 + len(j), 7, 10**6, len(j)) + j)\ntime.sleep(1e6)", StatusProtocolError, false},
+		{"sync without end", "import os, struct\nwhile True: os.write(3, struct.pack('<IBII', 9, 9, 1, 0) * 100)", StatusProtocolError, false},
 		{"too much output", "while True: print('x' * 10000)", StatusProtocolError, false},
 		{"too much output of a subprocess", "import subprocess; subprocess.run(['yes'])", StatusProtocolError, false},
 	} {
@@ -147,26 +148,26 @@ except OSError as e:
 
 func TestCancelWhileRunning(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
-	run(t, m, "k", "x = 5")
+	m, key := shared(t)
+	run(t, m, key, "x = 5")
 	ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 	defer cancel()
-	r, err := m.Run(ctx, "k", Cell{Code: "while True: pass"})
+	r, err := m.Run(ctx, key, Cell{Code: "while True: pass"})
 	if err != nil || r.Status != StatusInterrupted {
 		t.Errorf("got %q, %v, want interrupted", r.Status, err)
 	}
-	if got := logs(run(t, m, "k", "x")); got != "5\n" {
+	if got := logs(run(t, m, key, "x")); got != "5\n" {
 		t.Errorf("got %q, want the variable kept", got)
 	}
 }
 
 func TestKillWhileRunning(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	started := make(chan struct{})
 	done := make(chan Result, 1)
 	go func() {
-		r, err := m.Run(t.Context(), "k", Cell{
+		r, err := m.Run(t.Context(), key, Cell{
 			Code:   "print('x')\nimport time; time.sleep(1e6)",
 			Output: func(Output) { close(started) },
 		})
@@ -176,7 +177,7 @@ func TestKillWhileRunning(t *testing.T) {
 		done <- r
 	}()
 	<-started
-	m.Kill("k")
+	m.Kill(key)
 	if r := <-done; r.Status != StatusDied || !strings.Contains(r.Notice, "deleted") {
 		t.Errorf("got status %q, notice %q", r.Status, r.Notice)
 	}
@@ -187,8 +188,8 @@ func TestKillWhileRunning(t *testing.T) {
 
 func TestLateOutputBelongsToNobody(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
-	run(t, m, "k", `
+	m, key := shared(t)
+	run(t, m, key, `
 import threading, time
 go = threading.Event()
 def late():
@@ -198,7 +199,7 @@ def late():
 said = threading.Event()
 threading.Thread(target=late, daemon=True).start()
 `)
-	r := run(t, m, "k", "go.set(); said.wait(); print('now')")
+	r := run(t, m, key, "go.set(); said.wait(); print('now')")
 	if got := logs(r); got != "now\n" {
 		t.Errorf("got %q, want only what the cell itself printed", got)
 	}

@@ -7,7 +7,7 @@ import (
 	"io"
 )
 
-// Types of frames. Those below frameExec come from the session.
+// Types of frames from the session.
 const (
 	frameReady byte = iota + 1
 	frameStdout
@@ -17,8 +17,13 @@ const (
 	frameError  // text of a traceback
 	frameDone   // JSON doneFrame
 	frameFatal  // the session could not start; JSON {"text"}
+	frameSync   // wants a frameAck with the same JSON part, once all before it is taken
+)
 
-	frameExec byte = 64 // JSON {"code"}
+// Types of frames to the session.
+const (
+	frameExec byte = iota + 64 // JSON {"code"}
+	frameAck
 )
 
 const (

@@ -107,9 +107,9 @@ func TestRandomnessIsNotShared(t *testing.T) {
 
 func TestFirstCellHasNumberOne(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	needPackages(t, m, "IPython")
-	r := run(t, m, "k", "print(len(Out), len(In))\n1/0")
+	r := run(t, m, key, "print(len(Out), len(In))\n1/0")
 	if got := logs(r); !strings.HasPrefix(got, "0 2\n") || !strings.Contains(got, "Cell In[1], line 2") {
 		t.Errorf("got %q, want a session that starts counting at one", got)
 	}
@@ -118,9 +118,9 @@ func TestFirstCellHasNumberOne(t *testing.T) {
 // TestStateOfLibraries is about what the warm-up could have left in them.
 func TestStateOfLibraries(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	needPackages(t, m, "matplotlib", "numpy", "pandas")
-	r := run(t, m, "k", `
+	r := run(t, m, key, `
 import matplotlib, matplotlib.pyplot as plt
 print(plt.get_fignums(), [k for k in matplotlib.rcParams if not k.startswith('backend') and matplotlib.rcParams[k] != matplotlib.rcParamsOrig[k]], matplotlib.rcParams['figure.dpi'])
 import warnings, logging

@@ -179,10 +179,27 @@ func (k *link) handle(f frame) error {
 			return fmt.Errorf("%w: end of cell %d", errFrame, f.cell)
 		}
 		k.done <- done // has room: one end for each cell, and the last one was taken
+	case frameSync:
+		return k.acknowledge(f)
 	default:
 		return fmt.Errorf("%w: type %d", errFrame, f.kind)
 	}
 	return nil
+}
+
+// acknowledge answers a frameSync. A session that asks without reading the answers
+// would stop the reader, and is at fault.
+func (k *link) acknowledge(f frame) error {
+	if len(f.json) > 32 || len(f.blob) > 0 {
+		return fmt.Errorf("%w: sync of %d bytes", errFrame, len(f.json)+len(f.blob))
+	}
+	conn := k.process.conn()
+	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
+	_, err := conn.Write(appendFrame(nil, frame{kind: frameAck, cell: f.cell, json: f.json}))
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return fmt.Errorf("%w: answers are not read", errFrame)
+	}
+	return err // else the session is gone
 }
 
 // readPipe collects what subprocesses and C code write to descriptors 1 and 2.

@@ -14,7 +14,7 @@ import (
 
 func TestCells(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	for _, c := range []struct {
 		name   string
 		code   string
@@ -60,7 +60,7 @@ func TestCells(t *testing.T) {
 		{"huge value", "'v' * 200_000", StatusOK, "characters left out"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			r := run(t, m, "k", c.code)
+			r := run(t, m, key, c.code)
 			if r.Status != c.status {
 				t.Errorf("got status %q, want %q; logs:\n%s", r.Status, c.status, logs(r))
 			}
@@ -76,7 +76,7 @@ func TestCells(t *testing.T) {
 
 func TestIPython(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	needPackages(t, m, "IPython")
 	for _, c := range []struct {
 		code string
@@ -101,7 +101,7 @@ func TestIPython(t *testing.T) {
 		{"from IPython.display import Markdown, display\ndisplay(Markdown('**b**'))", "**b**\n"},
 		{"get_ipython().__class__.__mro__[1].__name__", "'InteractiveShell'\n"},
 	} {
-		r := run(t, m, "k", c.code)
+		r := run(t, m, key, c.code)
 		if got := logs(r); r.Status != StatusOK || !strings.Contains(got, c.want) {
 			t.Errorf("%s: got status %q and logs %q, want ok and %q", c.code, r.Status, got, c.want)
 		}
@@ -110,7 +110,7 @@ func TestIPython(t *testing.T) {
 
 func TestFigures(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	needPackages(t, m, "matplotlib", "numpy", "PIL")
 	kinds := func(r Result) string {
 		var b strings.Builder
@@ -139,7 +139,7 @@ func TestFigures(t *testing.T) {
 		{"another backend asked for", "import matplotlib; matplotlib.use('Agg'); _ = plt.plot([1])", "PNG"},
 		{"picture as value", "from PIL import Image; Image.new('RGB', (4, 4))", "PNG"},
 	} {
-		r := run(t, m, "k", c.code)
+		r := run(t, m, key, c.code)
 		got := kinds(r)
 		if c.name == "after an error" {
 			got = strings.TrimPrefix(got[strings.LastIndex(got, "\n")+1:], "ZeroDivisionError: division by zero ")
@@ -152,11 +152,11 @@ func TestFigures(t *testing.T) {
 
 func TestOutputArrivesBeforeTheEnd(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
 	var streamed strings.Builder
-	r, err := m.Run(ctx, "k", Cell{
+	r, err := m.Run(ctx, key, Cell{
 		Code: "import time\nprint('now')\ntime.sleep(60)",
 		Output: func(o Output) {
 			streamed.WriteString(o.Logs)
@@ -172,7 +172,7 @@ func TestOutputArrivesBeforeTheEnd(t *testing.T) {
 	if got := logs(r); got != streamed.String() {
 		t.Errorf("streamed %q, but the result has %q", streamed.String(), got)
 	}
-	if r := run(t, m, "k", "print('alive')"); logs(r) != "alive\n" || r.Notice != "" {
+	if r := run(t, m, key, "print('alive')"); logs(r) != "alive\n" || r.Notice != "" {
 		t.Errorf("after an interrupt: got %+v, want a session that goes on", r)
 	}
 }
@@ -220,13 +220,13 @@ func TestRunRefuses(t *testing.T) {
 
 func TestCellsOfAKeyTakeTurns(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
-	run(t, m, "k", "n = 0")
+	m, key := shared(t)
+	run(t, m, key, "n = 0")
 	const cells = 8
 	errs := make(chan error, cells)
 	for range cells {
 		go func() {
-			_, err := m.Run(t.Context(), "k", Cell{Code: "v = n\nimport time; time.sleep(0.005)\nn = v + 1"})
+			_, err := m.Run(t.Context(), key, Cell{Code: "v = n\nimport time; time.sleep(0.005)\nn = v + 1"})
 			errs <- err
 		}()
 	}
@@ -235,7 +235,7 @@ func TestCellsOfAKeyTakeTurns(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := logs(run(t, m, "k", "n")); got != "8\n" {
+	if got := logs(run(t, m, key, "n")); got != "8\n" {
 		t.Errorf("got n = %q, want 8", got)
 	}
 }
@@ -319,8 +319,8 @@ func TestManyAtOnce(t *testing.T) {
 // pipe of its children, that meet in one text.
 func TestOutputKeepsItsOrder(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
-	r := run(t, m, "k", "import os\nfor i in range(100):\n    print('p', i)\n    os.system(f'echo c {i}')")
+	m, key := shared(t)
+	r := run(t, m, key, "import os\nfor i in range(100):\n    print('p', i)\n    os.system(f'echo c {i}')")
 	var want strings.Builder
 	for i := range 100 {
 		fmt.Fprintf(&want, "p %d\nc %d\n", i, i)

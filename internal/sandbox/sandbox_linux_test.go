@@ -1,10 +1,14 @@
 package sandbox
 
 import (
+	"context"
+	"fmt"
 	"log/slog"
+	"math/rand/v2"
 	"os"
 	"strconv"
 	"strings"
+	"sync"
 	"testing"
 )
 
@@ -12,11 +16,9 @@ import (
 // UNDERSTUDY_TEST_PACKAGES name.
 func newManager(t testing.TB, change func(*Config)) *Manager {
 	t.Helper()
-	c := Config{
-		Python: os.Getenv("UNDERSTUDY_TEST_PYTHON"), Packages: os.Getenv("UNDERSTUDY_TEST_PACKAGES"),
-		Dir: t.TempDir(), Pool: -1,
-		Logger: slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug})),
-	}
+	c := configFromEnvironment()
+	c.Dir, c.Pool = t.TempDir(), -1
+	c.Logger = slog.New(slog.NewTextHandler(t.Output(), &slog.HandlerOptions{Level: slog.LevelDebug}))
 	if change != nil {
 		change(&c)
 	}
@@ -74,11 +76,55 @@ func logs(r Result) string {
 	return b.String()
 }
 
+// common is the Manager of the tests that need no other configuration: each would
+// spend a second on a zygote of its own.
+var common struct {
+	sync.Once
+	manager *Manager
+	dir     string
+	err     error
+}
+
+// shared returns the common Manager, and a key that no other test uses.
+func shared(t *testing.T) (m *Manager, key string) {
+	t.Helper()
+	common.Do(func() {
+		if common.dir, common.err = os.MkdirTemp("", "sandbox"); common.err != nil {
+			return
+		}
+		c := configFromEnvironment()
+		c.Dir, c.Pool = common.dir, -1
+		common.manager, common.err = New(context.Background(), c)
+	})
+	if common.err != nil {
+		t.Fatal(common.err)
+	}
+	m = common.manager
+	if r := m.Report(); r.Level < m.config.MinIsolation {
+		unavailable(t, r.Problem)
+	}
+	key = fmt.Sprintf("%s-%08x", t.Name(), rand.Uint32()) // -count runs a test again
+	t.Cleanup(func() { m.Kill(key) })
+	return m, key
+}
+
+func configFromEnvironment() Config {
+	return Config{Python: os.Getenv("UNDERSTUDY_TEST_PYTHON"), Packages: os.Getenv("UNDERSTUDY_TEST_PACKAGES")}
+}
+
 func TestMain(m *testing.M) {
 	if dir := os.Getenv(victimDir); dir != "" {
 		os.Exit(beVictim(dir))
 	}
-	os.Exit(m.Run())
+	code := m.Run()
+	if common.manager != nil {
+		if err := common.manager.Close(); err != nil {
+			fmt.Println(err)
+			code = 1
+		}
+		os.RemoveAll(common.dir)
+	}
+	os.Exit(code)
 }
 
 func itoa(n int) string { return strconv.Itoa(n) }

@@ -21,7 +21,7 @@ func input(id, name, content string) Input {
 
 func TestInputs(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
+	m, key := shared(t)
 	opened := 0
 	counted := input("file-1", "../dir/sales.csv", "a,b\n")
 	open := counted.Open
@@ -30,7 +30,7 @@ func TestInputs(t *testing.T) {
 		return open(ctx)
 	}
 	for range 2 {
-		r, err := m.Run(t.Context(), "k", Cell{
+		r, err := m.Run(t.Context(), key, Cell{
 			Code: "import os\nfor n in sorted(os.listdir()): print(n, repr(open(n).read()))",
 			Inputs: []Input{
 				counted, input("file-2", "", "2"), input("file-3", "sales.csv", "other"), input("file-4", "a\nb", "4"),
@@ -55,7 +55,7 @@ sales.csv 'a,b\n'
 	if opened != 1 {
 		t.Errorf("the input was opened %d times, want once", opened)
 	}
-	r := run(t, m, "k", "open('sales.csv', 'a').write('more')\nopen('file-9', 'w').close()")
+	r := run(t, m, key, "open('sales.csv', 'a').write('more')\nopen('file-9', 'w').close()")
 	want := []FileInfo{{Path: "file-1", Size: 8}, {Path: "file-9"}, {Path: "sales.csv", Size: 8}}
 	if diff := cmp.Diff(want, r.Files, cmpopts.IgnoreFields(FileInfo{}, "ModTime")); diff != "" {
 		t.Errorf("changed files (-want +got):\n%s", diff)
@@ -86,9 +86,9 @@ func TestInputsAreRefused(t *testing.T) {
 
 func TestInputReplacesALink(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
-	run(t, m, "k", "import os\nopen('victim', 'w').write('safe')\nos.symlink('victim', 'file-1')\nos.symlink('/mnt/data/victim', 'n.csv')")
-	r, err := m.Run(t.Context(), "k", Cell{
+	m, key := shared(t)
+	run(t, m, key, "import os\nopen('victim', 'w').write('safe')\nos.symlink('victim', 'file-1')\nos.symlink('/mnt/data/victim', 'n.csv')")
+	r, err := m.Run(t.Context(), key, Cell{
 		Code: "print(open('victim').read(), open('file-1').read())", Inputs: []Input{input("file-1", "n.csv", "new")},
 	})
 	if err != nil {
@@ -172,8 +172,8 @@ s = socket.socket(socket.AF_UNIX); s.bind('sock')
 // error, never what the link leads to.
 func TestOpenRace(t *testing.T) {
 	t.Parallel()
-	m := newManager(t, nil)
-	run(t, m, "k", `
+	m, key := shared(t)
+	run(t, m, key, `
 import os, threading
 open('good', 'w').write('good')
 os.symlink('/etc/passwd', 'bad')
@@ -185,7 +185,7 @@ def swap():
 threading.Thread(target=swap, daemon=True).start()
 `)
 	for range 2000 {
-		f, err := m.Open("k", "out")
+		f, err := m.Open(key, "out")
 		if err != nil {
 			if !errors.Is(err, ErrUnsafe) && !errors.Is(err, fs.ErrNotExist) {
 				t.Fatalf("got error %v", err)

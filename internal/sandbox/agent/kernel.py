@@ -5,7 +5,6 @@ part; little endian), the JSON part, and raw bytes.
 """
 
 import contextlib
-import fcntl
 import io
 import json
 import os
@@ -16,13 +15,12 @@ import threading
 import time
 
 HEADER = struct.Struct("<IBII")
-READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL = range(1, 9)
-EXEC = 64
+READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL, SYNC = range(1, 10)
+EXEC, ACK = 64, 65
 
 REPR_LIMIT = 64 << 10
 TRACEBACK_LIMIT = 64 << 10
 IMAGE_LIMIT = 10 << 20
-SIOCOUTQ = 0x5411
 SPAWNS = frozenset(("subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"))
 IMAGE_TYPES = ("image/png", "image/jpeg")
 TEXT_TYPES = ("text/markdown", "text/plain")
@@ -40,6 +38,7 @@ class Channel:
         self._active = False  # a cell runs: an interrupt is for it
         self.cell = 0
         self._stale = frozenset()
+        self._syncs = 0
 
     def send(self, kind, cell, message=None, blob=b""):
         text = json.dumps(message).encode() if message is not None else b""
@@ -77,11 +76,21 @@ class Channel:
         return b"".join(parts)
 
     def settle(self):
-        """Wait, for a moment, until the server has read what was sent: what a child
-        process is about to write takes another way, and must not overtake it."""
-        end = time.monotonic() + 0.1
-        while any(fcntl.ioctl(self._sock, SIOCOUTQ, bytes(4))) and time.monotonic() < end:
-            time.sleep(0.0001)
+        """Wait until the server has taken what was sent: what a child process is about
+        to write takes another way, and must not overtake it. Main thread only."""
+        self._syncs += 1
+        mark = str(self._syncs).encode()
+        self._sending = True  # an interrupt waits for the answer
+        try:
+            with self._lock:
+                self._sock.sendall(HEADER.pack(HEADER.size - 4 + len(mark), SYNC, self.cell, len(mark)) + mark)
+            while (frame := self.receive()) is not None and frame[:3:2] != (ACK, mark):
+                pass
+        finally:
+            self._sending = False
+            if self._interrupted:
+                self._interrupted = False
+                raise KeyboardInterrupt
 
     def current(self):
         """The cell that what the calling thread prints belongs to: 0 for a thread
@@ -406,6 +415,8 @@ def settle_streams(channel):
 
 def before_spawn(channel):
     """Let what was printed so far arrive before anything a child process writes."""
+    if threading.current_thread() is not threading.main_thread() or channel.cell == 0 or display.channel is None:
+        return
     with contextlib.suppress(Exception):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, Stream):
