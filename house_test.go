@@ -60,8 +60,7 @@ const (
 
 var (
 	longFiles = map[string]string{}
-	longFuncs = map[string]string{}
-	"internal/e2e/filetypes.writers": "a table of programs, one after the other",
+	longFuncs = map[string]string{"internal/e2e/filetypes.writers": "a table of programs, one after the other"}
 )
 
 // A source is a Go file of this module.
