@@ -277,12 +277,12 @@ func (x *execution) commit(ctx context.Context, do func(*store.RunTx) error) err
 	return nil
 }
 
-// publish makes a delta visible. It is durable with the next commit.
+// publish makes a delta visible. It is durable with the next commit. It fails if
+// the thread was deleted.
 func (x *execution) publish(name understudy.EventName, delta any) error {
 	event, err := understudy.NewEvent(name, delta)
 	if err != nil {
 		return err
 	}
-	x.e.Store.Publish(x.run.ID, event)
-	return nil
+	return x.e.Store.Publish(x.run.ID, event)
 }

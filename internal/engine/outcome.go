@@ -24,7 +24,7 @@ type outcome struct {
 // end ends the run for the reason err. A run that was interrupted by the server's shut-down, or that is no longer ours, stays as it
 // is: whoever has it next goes on.
 func (x *execution) end(ctx context.Context, err error) {
-	if errors.Is(err, store.ErrLeaseLost) {
+	if errors.Is(err, store.ErrLeaseLost) || errors.Is(err, store.ErrGone) {
 		return
 	}
 	// The run's own context may be what ended it.

@@ -91,21 +91,22 @@ func (l *runLog) wake() {
 
 // Publish appends deltas to the log of a run that this process executes.
 // Readers see them at once; they become durable with the run's next commit.
-// They are dropped if the run's stream is over. It never blocks on readers or
-// on the disk.
-func (db *DB) Publish(runID string, events ...understudy.Event) {
+// It returns [ErrGone] if the run is no more, or over. It never blocks on readers
+// or on the disk.
+func (db *DB) Publish(runID string, events ...understudy.Event) error {
 	l := db.logs.get(runID)
 	if l == nil {
-		return
+		return ErrGone
 	}
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.commits > 0 {
 		l.held = append(l.held, events...)
-		return
+		return nil
 	}
 	l.events = append(l.events, events...)
 	l.wake()
+	return nil
 }
 
 // appendEvents writes events, and the run's deltas that are not yet durable, to

@@ -67,6 +67,9 @@ func (db *DB) ClaimRun(ctx context.Context, runID, owner string, lease time.Dura
 			updated, string(r.Status), owner, at.Add(lease).UnixMilli(), c.Fence, runID); err != nil {
 			return err
 		}
+		if _, err := t.openLog(ctx, db, runID); err != nil { // for what owner publishes before its first commit
+			return err
+		}
 		return t.appendEvents(ctx, db, runID, events)
 	})
 	return c, r, err

@@ -2,6 +2,7 @@ package store
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"path/filepath"
 	"strings"
@@ -76,8 +77,7 @@ func (db *DB) appendOne(n int) func(context.Context, *tx) error {
 	return func(ctx context.Context, t *tx) error {
 		// A delta that arrives in the middle of a transaction stands behind what is in it.
 		err := t.appendEvents(ctx, db, "run_1", []understudy.Event{delta(n)})
-		db.Publish("run_1", delta(n+1))
-		return err
+		return errors.Join(err, db.Publish("run_1", delta(n+1)))
 	}
 }
 
@@ -107,7 +107,7 @@ func (db *DB) numbers(t *testing.T, memory bool) string {
 
 func TestDeltasKeepTheirPlaceAmongCommits(t *testing.T) {
 	db, c := openWithRun(t)
-	errs := together(t, db, func() { db.Publish(c.RunID, delta(0)) }, db.appendOne(1), db.appendOne(3))
+	errs := together(t, db, func() { _ = db.Publish(c.RunID, delta(0)) }, db.appendOne(1), db.appendOne(3))
 	if errs[0] != nil || errs[1] != nil {
 		t.Fatal(errs)
 	}
@@ -130,7 +130,7 @@ func TestRolledBackEventsLeaveTheirPlace(t *testing.T) {
 		}
 		return fmt.Errorf("changed my mind")
 	}
-	errs := together(t, db, func() { db.Publish(c.RunID, delta(0)) }, fail, db.appendOne(3))
+	errs := together(t, db, func() { _ = db.Publish(c.RunID, delta(0)) }, fail, db.appendOne(3))
 	if errs[0] == nil || errs[1] != nil {
 		t.Fatal(errs)
 	}
@@ -216,7 +216,9 @@ func TestLongStream(t *testing.T) {
 		})
 	}
 	for n := range commits * deltas {
-		db.Publish(c.RunID, delta(n))
+		if err := db.Publish(c.RunID, delta(n)); err != nil {
+			t.Fatal(err)
+		}
 		if n%deltas != deltas-1 {
 			continue
 		}

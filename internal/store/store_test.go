@@ -267,7 +267,9 @@ func TestReadersSeeTheSameLog(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		db.Publish(r.ID, e)
+		if err := db.Publish(r.ID, e); err != nil {
+			t.Fatal(err)
+		}
 	}
 	if err := db.Commit(ctx, c, func(x *store.RunTx) error {
 		if err := x.EndMessage(m); err != nil {
