@@ -84,12 +84,11 @@ func TestOutOfMemory(t *testing.T) {
 		t.Fatalf("got status %q", other.Status)
 	}
 	for name, code := range map[string]string{
-		"at once":       "bytearray(1 << 30)",
-		"bit by bit":    "l = []\nwhile True: l.append(bytearray(1 << 20))",
-		"in /mnt/data":  "f = open('f', 'wb')\nwhile True: f.write(b'x' * (1 << 20))",
-		"in a child":    "import os\nif os.fork() == 0:\n    bytearray(1 << 30)\n    os._exit(0)\nos.wait()",
-		"impossible":    "b'a' * 2**60",
-		"as a huge int": "x = 7 ** (10**9)",
+		"at once":      "bytearray(1 << 30)",
+		"bit by bit":   "l = []\nwhile True: l.append(bytearray(1 << 20))",
+		"in /mnt/data": "f = open('f', 'wb')\nwhile True: f.write(b'x' * (1 << 20))",
+		"in a child":   "import os\nif os.fork() == 0:\n    bytearray(1 << 30)\n    os._exit(0)\nos.wait()",
+		"impossible":   "b'a' * 2**60",
 	} {
 		r, err := m.Run(t.Context(), name, Cell{Code: code, Timeout: 20 * time.Second})
 		if err != nil {
@@ -101,7 +100,7 @@ func TestOutOfMemory(t *testing.T) {
 			if r.Status != StatusError || !strings.Contains(logs(r), "MemoryError") {
 				t.Errorf("%s: got %q %q, want a MemoryError", name, r.Status, logs(r))
 			}
-		case name == "in a child", name == "in /mnt/data", name == "as a huge int":
+		case name == "in a child", name == "in /mnt/data":
 			// The kernel chooses whom to kill, and what the size limit of the volume stops first.
 			if r.Status == StatusProtocolError {
 				t.Errorf("%s: got status %q", name, r.Status)

@@ -16,7 +16,7 @@ func TestFrameRoundTrip(t *testing.T) {
 		"empty": {kind: frameReady, json: []byte{}, blob: []byte{}},
 		"json":  {kind: frameDone, cell: 7, json: []byte(`{"status":"ok"}`), blob: []byte{}},
 		"blob":  {kind: frameStdout, cell: 1<<32 - 1, json: []byte{}, blob: []byte("text\n")},
-		"both":  {kind: frameImage, cell: 1, json: []byte(`{"mime":"image/png"}`), blob: bytes.Repeat([]byte{0xff}, 3<<20)},
+		"both":  {kind: frameImage, cell: 1, json: []byte(`{"mime":"image/png"}`), blob: bytes.Repeat([]byte{0xff}, 3<<10)},
 	} {
 		got, err := readFrame(bytes.NewReader(appendFrame(nil, want)), frameMax)
 		if err != nil {

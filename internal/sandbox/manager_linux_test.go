@@ -99,6 +99,7 @@ func TestIPython(t *testing.T) {
 		{"%matplotlib inline", ""},
 		{"%timeit -n1 -r1 1", "per loop"},
 		{"from IPython.display import Markdown, display\ndisplay(Markdown('**b**'))", "**b**\n"},
+		{"def f(): f()\ntry: f()\nexcept RecursionError: get_ipython().showtraceback()", "RecursionError: maximum recursion depth"},
 		{"get_ipython().__class__.__mro__[1].__name__", "'InteractiveShell'\n"},
 	} {
 		r := run(t, m, key, c.code)

@@ -71,6 +71,11 @@ class Shell(InteractiveShell):
 
     system_piped = system_raw = system
 
+    def showtraceback(self, exc_tuple=None, *args, **kwargs):
+        """Show a traceback, but not a thousand frames of it: formatting each takes 2 ms."""
+        shorten(exc_tuple[2] if exc_tuple else sys.exc_info()[2])
+        super().showtraceback(exc_tuple, *args, **kwargs)
+
     def _showtraceback(self, etype, evalue, stb):
         kernel.display.traceback(self.InteractiveTB.stb2text(stb))
 
@@ -92,6 +97,16 @@ class Shell(InteractiveShell):
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)
+
+
+def shorten(trace, ends=25):
+    """Cut the middle out of a long traceback."""
+    frames = []
+    while trace is not None:
+        frames.append(trace)
+        trace = trace.tb_next
+    if len(frames) > 4 * ends:
+        frames[ends - 1].tb_next = frames[-ends]
 
 
 def make():
