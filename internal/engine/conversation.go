@@ -66,7 +66,7 @@ func (x *execution) request(ctx context.Context) (*model.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	entries, err := x.conversation(ctx)
+	entries, whole, err := x.conversation(ctx)
 	if err != nil {
 		return nil, err
 	}
@@ -75,7 +75,7 @@ func (x *execution) request(ctx context.Context) (*model.Request, error) {
 		limit = min(limit, promptBudget)
 	}
 	fixed := estimateTokens(&system)
-	entries, ok := truncate(entries, limit-fixed)
+	entries, ok := truncate(entries, limit-fixed, whole)
 	if !ok && promptBudget >= 0 {
 		return nil, errBudget{understudy.IncompleteMaxPromptTokens}
 	}
@@ -164,29 +164,29 @@ type entry struct {
 
 // conversation returns the thread as the model sees it, oldest first: the
 // messages, with the tool calls that the runs made between them.
-func (x *execution) conversation(ctx context.Context) ([]entry, error) {
+// It reports whether that is the whole thread.
+func (x *execution) conversation(ctx context.Context) (entries []entry, whole bool, err error) {
 	limit := maxMessages
 	if t := x.run.TruncationStrategy; t != nil && t.Type == "last_messages" && t.LastMessages != nil {
 		limit = min(limit, *t.LastMessages)
 	}
-	messages, err := x.e.Store.RecentMessages(ctx, x.run.ThreadID, limit)
+	messages, whole, err := x.messages(ctx, limit)
 	if err != nil {
-		return nil, err
+		return nil, false, err
 	}
 	var steps []*understudy.Step
 	if x.turns > 0 || x.claim.Fence > 1 || slices.ContainsFunc(messages, func(m *understudy.Message) bool { return m.RunID != nil }) {
 		if steps, err = x.e.Store.RecentSteps(ctx, x.run.ThreadID, maxSteps); err != nil {
-			return nil, err
+			return nil, false, err
 		}
 	}
 	byMessage, tail := roundsByMessage(steps, messages, x.run.ID)
-	var entries []entry
 	for _, m := range messages {
 		for _, s := range byMessage[m.ID] {
 			entries = append(entries, newEntry(toolRound(s)...))
 		}
 		if e, ok, err := x.messageEntry(ctx, m); err != nil {
-			return nil, err
+			return nil, false, err
 		} else if ok {
 			entries = append(entries, e)
 		}
@@ -194,7 +194,30 @@ func (x *execution) conversation(ctx context.Context) ([]entry, error) {
 	for _, s := range tail {
 		entries = append(entries, newEntry(toolRound(s)...))
 	}
-	return entries, nil
+	return entries, whole, nil
+}
+
+// messages returns the newest messages of the thread, oldest first: at most limit,
+// and no more than the model can be shown. It reports whether they are all.
+func (x *execution) messages(ctx context.Context, limit int) (all []*understudy.Message, whole bool, err error) {
+	room := 4 * x.e.ContextTokens // bytes
+	for m, err := range x.e.Store.RecentMessages(ctx, x.run.ThreadID) {
+		if err != nil {
+			return nil, false, err
+		}
+		if len(all) == limit || room < 0 {
+			slices.Reverse(all)
+			return all, false, nil
+		}
+		all = append(all, m)
+		for _, c := range m.Content {
+			if c.Text != nil {
+				room -= len(c.Text.Value)
+			}
+		}
+	}
+	slices.Reverse(all)
+	return all, true, nil
 }
 
 // roundsByMessage says before which message each round of tool calls belongs,
@@ -373,9 +396,9 @@ func estimateTokens(m *model.Message) int {
 }
 
 // truncate drops entries from the middle until the rest fits into limit tokens:
-// the first stays if it can, and the newest. It reports false, keeping the last
-// alone, if not even that fits.
-func truncate(entries []entry, limit int) ([]entry, bool) {
+// the newest stay, and the first if it can and entries are the whole thread. It
+// reports false, keeping the last alone, if not even that fits.
+func truncate(entries []entry, limit int, whole bool) ([]entry, bool) {
 	total := 0
 	for _, e := range entries {
 		total += e.tokens
@@ -388,12 +411,12 @@ func truncate(entries []entry, limit int) ([]entry, bool) {
 		return entries[last:], false
 	}
 	room := limit - entries[last].tokens
-	keepFirst := entries[0].tokens <= room/2
+	keepFirst := whole && entries[0].tokens <= room/2
 	if keepFirst {
 		room -= entries[0].tokens
 	}
 	from := last
-	for from > 1 && entries[from-1].tokens <= room {
+	for from > 1 && entries[from-1].tokens <= room { // the first is decided
 		from--
 		room -= entries[from].tokens
 	}

@@ -26,7 +26,8 @@ type execution struct {
 	failures int               // cells that failed, in a row
 	forced   bool              // the run's tool choice has been honoured: from now on the model is free
 	images   []string          // figures that no message shows yet
-	files    map[string]string // ids of the files made from names in /mnt/data that the answer links to
+	files    map[string]string // ids of the files made from paths in /mnt/data that the answer links to
+	kept     int64             // bytes of those files
 
 	writing *writing        // the message being written
 	calling *store.OpenStep // the round of tool calls being collected or carried out

@@ -12,6 +12,10 @@ import (
 
 const linkPrefix = "sandbox:/mnt/data/"
 
+// maxKept bounds the bytes of the files that one execution keeps: a session can
+// give one file many names.
+const maxKept = 2 << 30
+
 // linkFiles keeps the files that the message being written links to, and
 // annotates the links. A link to a file that is not there stays as it is.
 func (x *execution) linkFiles(ctx context.Context) {
@@ -48,17 +52,20 @@ func (x *execution) keepLinked(ctx context.Context, l *link) string {
 		return ""
 	}
 	for _, text := range l.candidates() {
-		name := strings.TrimPrefix(text, linkPrefix)
-		if id := x.files[name]; id != "" {
-			l.text = text
-			return id
-		}
-		for _, spelled := range spellings(name) {
+		for _, spelled := range spellings(strings.TrimPrefix(text, linkPrefix)) {
+			name := path.Clean("/" + spelled)
+			if id := x.files[name]; id != "" {
+				l.text = text
+				return id
+			}
+			if x.kept > maxKept {
+				return ""
+			}
 			file, err := x.e.Sandbox.Open(x.run.ThreadID, spelled)
 			if err != nil {
 				continue
 			}
-			f, err := x.saveFile(ctx, path.Base(spelled), file)
+			f, err := x.saveFile(ctx, spelled, file)
 			_ = file.Close() // it was only read
 			if err != nil {
 				x.log.Error("cannot keep a linked file", "err", err)
@@ -68,6 +75,7 @@ func (x *execution) keepLinked(ctx context.Context, l *link) string {
 				x.files = make(map[string]string)
 			}
 			x.files[name] = f.ID
+			x.kept += f.Bytes
 			l.text = text
 			return f.ID
 		}

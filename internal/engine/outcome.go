@@ -62,6 +62,10 @@ func (x *execution) outcome(err error) outcome {
 		failed.err = &understudy.LastError{Code: understudy.CodeRateLimitExceeded, Message: e.Message}
 	case upstream && e.Status == 400:
 		failed.err = &understudy.LastError{Code: understudy.CodeInvalidPrompt, Message: e.Message}
+	case upstream && (e.Status == 401 || e.Status == 403): // what it says of keys and hosts is not for clients
+		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The model behind this server refused the server's credentials."}
+	case errors.Is(err, errTooLong):
+		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The model's answer does not end."}
 	case upstream:
 		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The model behind this server failed: " + e.Message}
 	default:

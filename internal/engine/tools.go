@@ -2,13 +2,16 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"io"
+	"path"
 	"slices"
 	"strings"
 	"time"
+	"unicode"
 
 	"github.com/understudy-dev/understudy"
 	"github.com/understudy-dev/understudy/internal/sandbox"
@@ -23,6 +26,10 @@ func (x *execution) callTools(ctx context.Context) (waits bool, err error) {
 		c := &x.calling.StepDetails.ToolCalls[i]
 		switch c.Type {
 		case understudy.ToolFunction:
+			if !x.offers(c.Function.Name) {
+				c.Function.Output = new(fmt.Sprintf("There is no function named %q.", c.Function.Name))
+				break
+			}
 			functions = append(functions, understudy.RequiredCall{
 				ID: c.ID, Type: understudy.ToolFunction,
 				Function: understudy.RequiredFunction{Name: c.Function.Name, Arguments: c.Function.Arguments},
@@ -62,6 +69,14 @@ func (x *execution) callTools(ctx context.Context) (waits bool, err error) {
 		x.calling = nil
 	}
 	return false, err
+}
+
+// offers reports whether the run has a function of that name: the client cannot
+// be asked for one it never declared.
+func (x *execution) offers(function string) bool {
+	return slices.ContainsFunc(x.run.Tools, func(t understudy.Tool) bool {
+		return t.Function != nil && t.Function.Name == function
+	})
 }
 
 func newFileSearch() *understudy.FileSearchCall {
@@ -193,11 +208,23 @@ func imageExtension(mime string) string {
 	return ".png"
 }
 
+// cleanName makes the name of a file in a session fit to be shown: the last
+// element of its path, without control and formatting characters.
+func cleanName(name string) string {
+	name = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) || unicode.In(r, unicode.Cf, unicode.Zl, unicode.Zp) {
+			return -1
+		}
+		return r
+	}, strings.ToValidUTF8(path.Base(name), "\uFFFD"))
+	return cmp.Or(name, "file")
+}
+
 // saveFile keeps a file that the code interpreter made.
 func (x *execution) saveFile(ctx context.Context, name string, r io.Reader) (*understudy.File, error) {
 	f := &understudy.File{
 		Object: "file", ID: understudy.NewID(understudy.PrefixFile), Purpose: understudy.PurposeAssistantsOutput,
-		Filename: name, CreatedAt: time.Now().Unix(), Status: "processed",
+		Filename: cleanName(name), CreatedAt: time.Now().Unix(), Status: "processed",
 	}
 	var err error
 	if f.Bytes, err = x.e.Files.Put(ctx, f.ID, r); err != nil {

@@ -191,7 +191,7 @@ func (p *player) react(a command, name understudy.EventName) (done, cancelled bo
 		p.engine.Cancel(p.run.ID)
 		return true, true
 	case "delete_restart":
-		messages, err := p.db.RecentMessages(p.t.Context(), p.run.ThreadID, 1)
+		messages, _, err := p.db.ListMessages(p.t.Context(), p.run.ThreadID, "", understudy.Page{Limit: 1})
 		if err != nil {
 			p.t.Fatal(err)
 		}

@@ -26,7 +26,7 @@ func TestTruncate(t *testing.T) {
 			for _, n := range test.tokens {
 				entries = append(entries, entry{tokens: n})
 			}
-			kept, fits := truncate(entries, test.limit)
+			kept, fits := truncate(entries, test.limit, true)
 			var got []int
 			for _, e := range kept {
 				got = append(got, e.tokens)

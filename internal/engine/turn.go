@@ -12,6 +12,16 @@ import (
 	"github.com/understudy-dev/understudy/internal/store"
 )
 
+// Bounds on one turn of the model, far beyond what models say. Without them, one
+// that does not stop would fill the server.
+const (
+	maxAnswer   = 16 << 20 // bytes of text and of arguments
+	maxDeltas   = 500_000
+	commitEvery = 2048 // deltas
+)
+
+var errTooLong = errors.New("the model's answer does not end")
+
 // turn is what the model said at once.
 type turn struct {
 	calls  []*call
@@ -32,7 +42,7 @@ type call struct {
 // into a message, calls into a step. Both are left open for the caller to end.
 func (x *execution) takeTurn(ctx context.Context, req *model.Request) (*turn, error) {
 	t := &turn{}
-	said := 0 // bytes
+	said, deltas := 0, 0 // bytes, and in how many pieces
 	for d, err := range x.e.Model.Stream(ctx, req) {
 		if err != nil {
 			return nil, cause(ctx, err)
@@ -49,6 +59,12 @@ func (x *execution) takeTurn(ctx context.Context, req *model.Request) (*turn, er
 				return nil, err
 			}
 		}
+		if deltas++; said > maxAnswer || deltas > maxDeltas {
+			return nil, errTooLong
+		}
+		if err := x.keepDeltas(ctx, deltas); err != nil {
+			return nil, err
+		}
 		if d.FinishReason != "" {
 			t.finish = d.FinishReason
 			if d.Usage == nil {
@@ -58,6 +74,15 @@ func (x *execution) takeTurn(ctx context.Context, req *model.Request) (*turn, er
 		}
 	}
 	return t, nil
+}
+
+// keepDeltas makes what has been published durable from time to time, so that an
+// answer of any length needs little memory and no commit is large.
+func (x *execution) keepDeltas(ctx context.Context, deltas int) error {
+	if deltas%commitEvery != 0 {
+		return nil
+	}
+	return x.commit(ctx, func(*store.RunTx) error { return nil })
 }
 
 // cause prefers the reason for which ctx ended over the error it led to.

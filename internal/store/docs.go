@@ -95,7 +95,7 @@ func page[T any](ctx context.Context, db *DB, l listing, p understudy.Page) ([]*
 		if cursor == "" {
 			return nil
 		}
-		seq, err := db.position(ctx, l.table, cursor)
+		seq, err := db.position(ctx, l, cursor)
 		if errors.Is(err, sql.ErrNoRows) {
 			return &understudy.Error{Kind: understudy.KindInvalid, Code: "invalid_value", Param: param,
 				Message: fmt.Sprintf("Invalid '%s': no object with id '%s' in this list.", param, cursor)}
@@ -143,9 +143,15 @@ func page[T any](ctx context.Context, db *DB, l listing, p understudy.Page) ([]*
 	return all, more, nil
 }
 
-// position returns where an object stands, or stood, in its table's order.
-func (db *DB) position(ctx context.Context, table, id string) (seq int64, err error) {
-	err = one(ctx, db, "SELECT seq FROM "+table+" WHERE id = $1", []any{id}, &seq)
+// position returns where an object stands in a listing, or where it stood
+// before it was deleted.
+func (db *DB) position(ctx context.Context, l listing, id string) (seq int64, err error) {
+	cond := ""
+	if l.where != "" {
+		cond = " AND " + l.where
+	}
+	args := append(slices.Clone(l.args), id)
+	err = one(ctx, db, fmt.Sprintf("SELECT seq FROM %s WHERE id = $%d%s", l.table, len(args), cond), args, &seq)
 	if errors.Is(err, sql.ErrNoRows) {
 		err = one(ctx, db, "SELECT seq FROM deleted WHERE id = $1", []any{id}, &seq)
 	}

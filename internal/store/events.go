@@ -112,7 +112,7 @@ func (db *DB) Publish(runID string, events ...understudy.Event) error {
 // appendEvents writes events, and the run's deltas that are not yet durable, to
 // the log. Readers see the events once the transaction has committed.
 func (t *tx) appendEvents(ctx context.Context, db *DB, runID string, events []understudy.Event) error {
-	if len(events) == 0 {
+	if len(events) == 0 && db.logs.get(runID) == nil {
 		return nil
 	}
 	l, err := t.openLog(ctx, db, runID)
@@ -122,12 +122,16 @@ func (t *tx) appendEvents(ctx context.Context, db *DB, runID string, events []un
 	l.mu.Lock()
 	first := l.stored
 	pending := l.events[min(int64(len(l.events)), first-l.base):]
-	batch := encodeBatch(pending, events)
 	size := int64(len(pending) + len(events))
+	if size == 0 {
+		l.mu.Unlock()
+		return nil
+	}
+	batch := encodeBatch(pending, events)
 	l.stored += size
 	l.commits++
 	l.mu.Unlock()
-	ends := events[len(events)-1].Name.EndsStream()
+	ends := len(events) > 0 && events[len(events)-1].Name.EndsStream()
 	t.effects = append(t.effects, effect{
 		committed: func() {
 			l.mu.Lock()

@@ -4,6 +4,8 @@ import (
 	"context"
 	"database/sql"
 	"errors"
+	"fmt"
+	"iter"
 	"slices"
 
 	"github.com/understudy-dev/understudy"
@@ -19,6 +21,9 @@ func (db *DB) CreateThread(ctx context.Context, th *understudy.Thread, messages 
 func (t *tx) createThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message) error {
 	for _, m := range messages {
 		attach(&th.ToolResources, m.Attachments)
+	}
+	if err := checkAttached(&th.ToolResources); err != nil {
+		return err
 	}
 	if err := t.useFiles(ctx, th.ID, &th.ToolResources); err != nil {
 		return err
@@ -53,6 +58,15 @@ func attach(r *understudy.ToolResources, attachments []understudy.Attachment) (c
 		changed = true
 	}
 	return changed
+}
+
+// checkAttached refuses attachments that would give a thread too many files.
+func checkAttached(r *understudy.ToolResources) error {
+	if n := len(r.CodeFileIDs()); n > understudy.MaxCodeFiles {
+		return &understudy.Error{Kind: understudy.KindInvalid, Param: "attachments", Code: "array_above_max_length",
+			Message: fmt.Sprintf("Invalid 'attachments': a thread can have at most %d files for the code interpreter, but would have %d.", understudy.MaxCodeFiles, n)}
+	}
+	return nil
 }
 
 const selectThread = "SELECT doc FROM threads WHERE id = $1"
@@ -131,6 +145,9 @@ func (t *tx) addMessages(ctx context.Context, threadID string, messages []*under
 		changed = attach(&th.ToolResources, m.Attachments) || changed
 	}
 	if changed {
+		if err := checkAttached(&th.ToolResources); err != nil {
+			return err
+		}
 		if err := t.useFiles(ctx, threadID, &th.ToolResources); err != nil {
 			return err
 		}
@@ -236,11 +253,29 @@ func (db *DB) threadExists(ctx context.Context, id string) error {
 	return notFound(one(ctx, db, "SELECT id FROM threads WHERE id = $1", []any{id}, &found), "thread", id)
 }
 
-// RecentMessages returns the n newest messages of a thread, oldest first.
-func (db *DB) RecentMessages(ctx context.Context, threadID string, n int) ([]*understudy.Message, error) {
-	all, err := documents[understudy.Message](ctx, db, "SELECT doc FROM messages WHERE thread_id = $1 ORDER BY seq DESC LIMIT $2", threadID, n)
-	slices.Reverse(all)
-	return all, err
+// RecentMessages yields the messages of a thread, newest first. They are read a
+// few at a time, so that whoever needs the newest only pays for no more.
+func (db *DB) RecentMessages(ctx context.Context, threadID string) iter.Seq2[*understudy.Message, error] {
+	return func(yield func(*understudy.Message, error) bool) {
+		l := listing{table: "messages", where: "thread_id = $1", args: []any{threadID}}
+		p := understudy.Page{Limit: 50, Order: understudy.Desc}
+		for {
+			all, more, err := page[understudy.Message](ctx, db, l, p)
+			if err != nil {
+				yield(nil, err)
+				return
+			}
+			for _, m := range all {
+				if !yield(m, nil) {
+					return
+				}
+				p.After = m.ID
+			}
+			if !more {
+				return
+			}
+		}
+	}
 }
 
 // RecentSteps returns the n newest run steps of a thread, oldest first.
