@@ -15,8 +15,15 @@ type execution struct {
 	sink     *collector
 	cell     Cell
 	shown    transcript
-	stopping Status // why the cell was interrupted, "" if it was not
+	stopping Status    // why the cell was interrupted, "" if it was not
+	until    time.Time // when an interrupted cell is killed
 }
+
+// nudges is how often an interrupted cell is interrupted again before it is killed.
+// Python notes a signal and looks at the note between two instructions; one that
+// comes just before a blocking call stays unseen until the next wakes the call. The
+// session raises only one KeyboardInterrupt for all of them.
+const nudges = 8
 
 // execute runs a cell in the session's process and sees it to its end, whatever
 // the code does.
@@ -55,13 +62,15 @@ func (m *Manager) wait(ctx context.Context, x *execution) Status {
 	defer timer.Stop()
 	cancelled := ctx.Done()
 	stop := func(why Status) {
-		if x.stopping != "" {
+		if x.stopping == "" {
+			x.stopping, x.until = why, time.Now().Add(m.config.Limits.Grace)
+		}
+		if !time.Now().Before(x.until) {
 			k.process.kill()
 			return
 		}
-		x.stopping = why
 		_ = k.process.interrupt()
-		timer.Reset(m.config.Limits.Grace)
+		timer.Reset(m.config.Limits.Grace / nudges)
 	}
 	for {
 		select {
