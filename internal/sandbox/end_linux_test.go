@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -180,8 +181,8 @@ func TestKillWhileRunning(t *testing.T) {
 	if r := <-done; r.Status != StatusDied || !strings.Contains(r.Notice, "deleted") {
 		t.Errorf("got status %q, notice %q", r.Status, r.Notice)
 	}
-	if n := m.Stats().Live; n != 0 {
-		t.Errorf("%d sessions live, want 0", n)
+	if _, err := m.Open(key, "x"); !errors.Is(err, ErrNoSession) {
+		t.Errorf("afterwards: got error %v, want %v", err, ErrNoSession)
 	}
 }
 
