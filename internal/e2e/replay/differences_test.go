@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 )
 
@@ -31,15 +32,15 @@ func readList(file string) ([]*listed, error) {
 			continue
 		}
 		fields := strings.Split(text, " | ")
-		if len(fields) != 3 || fields[2] == "" {
-			return nil, fmt.Errorf("%s:%d: want PLACE | KIND | REASON", file, line)
+		if len(fields) != 3 || !slices.Contains(kinds, fields[1]) {
+			return nil, fmt.Errorf("%s:%d: want PLACE | KIND | REASON with a kind of %q", file, line, kinds)
 		}
-		pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(fields[0])), `\*`, `.*`)
+		pattern := strings.ReplaceAll(regexp.QuoteMeta(fields[0]), `\*`, `.*`)
 		re, err := regexp.Compile("^" + pattern + "$")
 		if err != nil {
 			return nil, fmt.Errorf("%s:%d: %w", file, line, err)
 		}
-		list = append(list, &listed{line: line, pattern: re, kind: strings.TrimSpace(fields[1])})
+		list = append(list, &listed{line: line, pattern: re, kind: fields[1]})
 	}
 	return list, nil
 }

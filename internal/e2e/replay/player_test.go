@@ -31,6 +31,7 @@ type player struct {
 // answer is an answer of ours.
 type answer struct {
 	status int
+	header http.Header
 	media  string
 	body   any // nil if it is a stream
 	events []event
@@ -44,7 +45,6 @@ func (p *player) play() {
 			continue // one of several looks at a run: the last counts
 		}
 		p.provideFiles(x)
-		p.noteRun(x.Body)
 		got := p.send(x)
 		if s := x.runStatus(); s != "" && !transient(s) {
 			got = p.poll(x, got)
@@ -96,20 +96,38 @@ func (p *player) compare(x *exchange, got answer) {
 		report(route, status, fmt.Sprintf("%d instead of %d: %v", got.status, x.Status, got.body))
 		return
 	}
-	if media, _, _ := mime.ParseMediaType(x.Headers["Content-Type"]); media != got.media {
-		report(route+" Content-Type", wrongValue, got.media+" instead of "+media)
-		return
-	}
-	c := &comparison{ids: p.ids, model: p.rec.model, report: report, growing: p.unfinished, account: x.wholeAccount()}
+	p.headers(x, got, report)
+	c := &comparison{ids: p.ids, model: p.rec.model, report: report, exact: x.Method != "GET", account: x.wholeAccount()}
 	events, ok, err := x.stream()
 	if err != nil {
 		p.t.Fatal(err)
 	}
 	if ok {
+		for _, e := range events {
+			p.noteRun(e.data)
+		}
 		c.stream(route, events, got.events)
 		return
 	}
+	p.noteRun(x.Body)
+	c.growing = p.unfinished
 	c.value(route+" $", x.Body, got.body)
+}
+
+// headers compares the names of the headers, and the media type.
+func (p *player) headers(x *exchange, got answer, report func(where, kind, detail string)) {
+	if media, _, _ := mime.ParseMediaType(x.Headers["Content-Type"]); media != got.media {
+		report(x.route()+" header Content-Type", wrongValue, got.media+" instead of "+media)
+	}
+	for name := range x.Headers {
+		switch http.CanonicalHeaderKey(name) {
+		case "Date", "Content-Length", "Transfer-Encoding": // HTTP libraries' own
+		default:
+			if got.header.Get(name) == "" {
+				report(x.route()+" header "+name, missingKey, "recorded")
+			}
+		}
+	}
 }
 
 // send sends a recorded request with our ids in it.
@@ -137,7 +155,7 @@ func (p *player) send(x *exchange) answer {
 		p.t.Fatalf("%s %s: %v", x.Method, x.URI, err)
 	}
 	media, _, _ := mime.ParseMediaType(resp.Header.Get("Content-Type")) // compared later
-	got := answer{status: resp.StatusCode, media: media}
+	got := answer{status: resp.StatusCode, header: resp.Header, media: media}
 	switch media {
 	case "text/event-stream":
 		got.events, err = parseEvents(string(text))
