@@ -55,7 +55,7 @@ func TestHygiene(t *testing.T) {
 		{"warm-up exception", "hasattr(sys, 'last_value')", "False"},
 		{"files of the session", "os.listdir('/mnt/data'), os.listdir('/dev/shm'), os.listdir('/run/volumes')", "([], [], [])"},
 		{"root is read-only", "for p in ('/', '/usr', '/usr/lib', '/opt', '/etc', '/home', '/dev', '/opt/understudy'):\n    try: open(p + '/x', 'w'); print(p)\n    except OSError: pass", ""},
-		{"no host files", "[p for p in ('/root', '/etc/shadow', '/sys', '/var/lib', '/var/log', '/proc/sys', '/proc/kcore', '/boot', '/work') if os.path.exists(p)]", "[]"},
+		{"no host files", "[p for p in ('/root', '/etc/shadow', '/sys', '/var/lib', '/var/log', '/proc/sys', '/proc/kcore', '/boot', '/srv') if os.path.exists(p)]", "[]"},
 		{"cpu count", "os.cpu_count() > 0", "True"},
 		{"threads of libraries", "os.environ['OPENBLAS_NUM_THREADS'], os.environ['OMP_NUM_THREADS']", "('1', '1')"},
 		{"font list not rebuilt", "[n[:8] for n in os.listdir('/tmp/.matplotlib')] if os.path.exists('/tmp/.matplotlib') else ['fontlist']", "['fontlist']"},
