@@ -37,7 +37,9 @@ type answer struct {
 	events []event
 }
 
-func (p *player) play() {
+// play returns how many answers it compared.
+func (p *player) play() (compared int) {
+	p.t.Helper()
 	all := p.rec.exchanges
 	for i := range all {
 		x := &all[i]
@@ -50,7 +52,9 @@ func (p *player) play() {
 			got = p.poll(x, got)
 		}
 		p.compare(x, got)
+		compared++
 	}
+	return compared
 }
 
 // noteRun notes whether the run in a recorded answer is over.
