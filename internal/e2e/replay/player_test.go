@@ -7,6 +7,7 @@ import (
 	"image"
 	"image/png"
 	"io"
+	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
@@ -193,9 +194,7 @@ func (p *player) body(x *exchange) (_ io.Reader, contentType string) {
 		p.t.Fatalf("%s %s: a request of %T", x.Method, x.URI, x.RequestBody)
 	}
 	sent := make(object, len(recorded))
-	for k, v := range recorded {
-		sent[k] = v
-	}
+	maps.Copy(sent, recorded)
 	if name, ok := sent["model"].(string); ok {
 		sent["model"] = p.rec.model(name)
 	}
