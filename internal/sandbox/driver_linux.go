@@ -256,6 +256,10 @@ func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err err
 	return s, nil
 }
 
+// sharedUser is how many sessions' worth of processes all sessions may have
+// together where they share one user, so that a fork bomb ends somewhere.
+const sharedUser = 4
+
 // startRequest asks for a session on v. Without a control group the resource
 // limits have to do what they can.
 func startRequest(v *volume, l Limits, group *cgroup) map[string]any {
@@ -264,8 +268,9 @@ func startRequest(v *volume, l Limits, group *cgroup) map[string]any {
 		"FSIZE": l.FileSize, "NOFILE": int64(l.OpenFiles), "MEMLOCK": 64 << 10, "MSGQUEUE": 0, "NICE": 0,
 		"RTPRIO": 0, "SIGPENDING": 256, "STACK": 8 << 20,
 	}
-	if v.host.switched {
-		limits["NPROC"] = int64(l.Processes) + 1
+	limits["NPROC"] = int64(l.Processes) + 1
+	if !v.host.switched {
+		limits["NPROC"] *= sharedUser // the kernel counts all sessions together
 	}
 	if group == nil || !slices.Contains(group.held, "memory") {
 		limits["DATA"] = l.Memory

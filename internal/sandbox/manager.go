@@ -27,6 +27,7 @@ type Manager struct {
 	mu       sync.Mutex
 	closed   bool
 	sessions map[string]*keyed
+	gone     map[string]string // by key: what to tell of a session that ended by itself
 	stats    Stats
 	ending   sync.WaitGroup
 }
@@ -44,8 +45,9 @@ type keyed struct {
 	key     string
 	turn    chan struct{} // one token: the holder runs a cell, or ends the session
 	expiry  *time.Timer
-	waiting int    // guarded by Manager.mu
-	ended   string // why the session is over; guarded by Manager.mu
+	waiting int       // guarded by Manager.mu
+	used    time.Time // when it was last asked for; guarded by Manager.mu
+	ended   string    // why the session is over; guarded by Manager.mu
 
 	files   sync.RWMutex // changes to these two; held to use them without the turn
 	volume  *volume
@@ -65,7 +67,7 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 	if c.Dir == "" {
 		return nil, errors.New("sandbox: Config.Dir is required")
 	}
-	m := &Manager{config: c, sessions: map[string]*keyed{}, stats: Stats{Killed: map[string]int{}}}
+	m := &Manager{config: c, sessions: map[string]*keyed{}, gone: map[string]string{}, stats: Stats{Killed: map[string]int{}}}
 	d, err := newDriver(ctx, c)
 	if ctx.Err() != nil {
 		if d != nil {
@@ -181,6 +183,9 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 func (m *Manager) acquire(ctx context.Context, key string) (*keyed, error) {
 	for {
 		s, err := m.lookup(key)
+		if errors.Is(err, errFull) && m.evict() {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -212,9 +217,10 @@ func (m *Manager) lookup(key string) (*keyed, error) {
 	s := m.sessions[key]
 	if s == nil {
 		if len(m.sessions) >= m.config.MaxSessions {
-			return nil, ErrBusy
+			return nil, errFull
 		}
-		s = &keyed{key: key, turn: make(chan struct{}, 1)}
+		s = &keyed{key: key, turn: make(chan struct{}, 1), notice: m.gone[key]}
+		delete(m.gone, key)
 		s.expiry = time.AfterFunc(m.config.Lifetime, func() { m.end(key, s, "expired") })
 		m.sessions[key] = s
 		m.stats.Started++
@@ -223,8 +229,32 @@ func (m *Manager) lookup(key string) (*keyed, error) {
 		return nil, fmt.Errorf("%w: %d cells wait for this one", ErrBusy, s.waiting)
 	}
 	s.waiting++
+	s.used = time.Now()
 	return s, nil
 }
+
+// errFull says that a session would be one too many.
+var errFull = fmt.Errorf("%w: no more than the configured number", ErrBusy)
+
+// evict ends the session that nobody has used for the longest time. It reports
+// false if all are in use.
+func (m *Manager) evict() bool {
+	m.mu.Lock()
+	var idle *keyed
+	for _, s := range m.sessions {
+		if s.waiting == 0 && len(s.turn) == 0 && (idle == nil || s.used.Before(idle.used)) {
+			idle = s
+		}
+	}
+	m.mu.Unlock()
+	if idle != nil {
+		m.end(idle.key, idle, "evicted")
+	}
+	return idle != nil
+}
+
+// maxGone bounds the memory of sessions that have ended by themselves.
+const maxGone = 10_000
 
 // end ends the session of key, only if it is still only where that is not nil. The
 // first caller does it; it returns when nothing of the session is left.
@@ -238,6 +268,12 @@ func (m *Manager) end(key string, only *keyed, reason string) {
 	delete(m.sessions, key)
 	s.ended = reason
 	m.stats.Killed[reason]++
+	if reason == "expired" || reason == "evicted" {
+		if len(m.gone) >= maxGone {
+			clear(m.gone)
+		}
+		m.gone[key] = "The session before this one has ended (" + reason + "): its variables and files are gone."
+	}
 	m.ending.Add(1)
 	m.mu.Unlock()
 	defer m.ending.Done()

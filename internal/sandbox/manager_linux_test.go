@@ -330,3 +330,23 @@ func TestOutputKeepsItsOrder(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
+
+// TestFullHouse checks that a session too many takes the place of the one that has
+// been idle longest, whose key is told so.
+func TestFullHouse(t *testing.T) {
+	m := newManager(t, func(c *Config) { c.MaxSessions = 2 })
+	run(t, m, "a", "x = 1")
+	run(t, m, "b", "x = 2")
+	run(t, m, "a", "x += 1")
+	run(t, m, "c", "x = 3")
+	if r := run(t, m, "a", "print(x)"); !strings.Contains(logs(r), "2") {
+		t.Errorf("the busier session is gone: %s %q", r.Status, logs(r))
+	}
+	r := run(t, m, "b", "print('x' in globals())")
+	if !strings.Contains(logs(r), "False") || !strings.Contains(r.Notice, "evicted") {
+		t.Errorf("evicted session: %s %q, notice %q", r.Status, logs(r), r.Notice)
+	}
+	if got := m.Stats(); got.Live != 2 || got.Killed["evicted"] != 2 {
+		t.Errorf("stats %+v, want 2 live and 2 evicted", got)
+	}
+}

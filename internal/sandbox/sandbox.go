@@ -35,7 +35,7 @@ type Config struct {
 	Limits       Limits
 	Pool         int           // ready sessions kept for the first cell of a key; default 4, negative for none
 	Lifetime     time.Duration // of a session, from its first cell; default 1 h
-	MaxSessions  int           // live sessions; default 64
+	MaxSessions  int           // live sessions; default 64. One more takes the place of the one idle longest
 	MinIsolation Level         // default LevelNamespaces
 	Logger       *slog.Logger  // default: discard
 

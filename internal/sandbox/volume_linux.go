@@ -144,6 +144,9 @@ func (v *volume) place(ctx context.Context, in Input, limit int64) error {
 		return fmt.Errorf("%w: input id %q", ErrUnsafe, in.ID)
 	}
 	source, err := in.Open(ctx)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil // deleted since it was listed
+	}
 	if err != nil {
 		return fmt.Errorf("sandbox: open input %s: %w", in.ID, err)
 	}

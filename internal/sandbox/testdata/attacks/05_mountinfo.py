@@ -1,0 +1,15 @@
+# row: 5
+# tries: to read other sessions' volumes and folders of the host from the list of mounts.
+# lines: 5
+# outside: breach
+with open("/proc/self/mountinfo") as f:
+    mounts = [line.split() for line in f]
+# The folders of the interpreter and its packages are named: the kernel has no other name for them.
+known = ("/usr", "/lib", "/bin", "/etc/alternatives", "/etc/fonts", "/dev/", "/null", "/zero", "/full", "/random", "/urandom")
+roots = [m[3] for m in mounts if m[3] != "/"]
+clean("roots", [r for r in roots if not any(k in r for k in known) and r not in HOST["shown"]])
+clean("volumes", [m[3:5] for m in mounts if "volumes" in m[3] or "volumes" in m[4]])
+clean("server's folder", [m[3:5] for m in mounts if HOST["data"] in m[3] + m[4] or HOST["folder"] in m[3] + m[4]])
+clean("jail", [m[3:5] for m in mounts if "jail" in m[3] or "jail" in m[4]])
+writable = [m[4] for m in mounts if "rw" in m[5].split(",")]
+clean("writable mounts", set(writable) - {"/tmp", "/dev/shm", "/mnt/data", "/proc", "/run/volumes"})

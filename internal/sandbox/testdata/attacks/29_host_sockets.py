@@ -1,0 +1,27 @@
+# row: 29
+# tries: to find a socket of the host in the file system: each is a way to a daemon with rights.
+# lines: 12
+# outside: breach
+import socket
+absent("/var/run/docker.sock", "/run/docker.sock", "/run/containerd", "/run/podman", "/run/dbus", "/run/user",
+       "/run/systemd", "/run/udev", "/tmp/.X11-unix", "/var/run/nscd", "/run/volumes", HOST["socket"])
+sockets = []
+roots = ["/"] if os.getpid() == 1 else [os.path.dirname(HOST["socket"])]
+for root in roots:
+    for folder, _, files in os.walk(root):
+        if folder.startswith("/proc"):
+            continue
+        for name in files:
+            path = os.path.join(folder, name)
+            try:
+                if stat.S_ISSOCK(os.lstat(path).st_mode):
+                    sockets.append(path)
+            except OSError:
+                pass
+clean("sockets", sockets)
+try:
+    socket.socket(socket.AF_UNIX).connect(HOST["socket"])
+except OSError as error:
+    say("denied", name_of(error), "the host's socket")
+else:
+    say("BREACH", "connected to the host")

@@ -1,0 +1,7 @@
+# row: 34
+# tries: to stop the session's first process from a child.
+# lines: 1
+import signal
+in_child(lambda: os.kill(1, signal.SIGSTOP))
+in_child(lambda: os.kill(-1, signal.SIGSTOP))
+say("own", "still there")

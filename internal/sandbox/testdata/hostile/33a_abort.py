@@ -1,0 +1,3 @@
+# Row 33: the session kills itself.
+# expect: died
+os.abort()

@@ -1,0 +1,3 @@
+# Row 33: the session leaves without a word.
+# expect: died
+os._exit(3)
