@@ -43,7 +43,9 @@ func (db *DB) CreateRun(ctx context.Context, n NewRun) error {
 		}
 		var events []understudy.Event
 		if n.Thread != nil {
-			e, err := understudy.NewEvent(understudy.EventThreadCreated, n.Thread)
+			th := *n.Thread
+			th.ToolResources.Normalize([]understudy.Tool{{Type: understudy.ToolCodeInterpreter}}) // as a GET shows it, unlike the answer to its creation
+			e, err := understudy.NewEvent(understudy.EventThreadCreated, &th)
 			if err != nil {
 				return err
 			}
