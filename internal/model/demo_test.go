@@ -32,7 +32,7 @@ func python(t *testing.T, dir string) func(model.ToolCall) string {
 			t.Errorf("call %+v: %v", c, err)
 		}
 		code := strings.ReplaceAll(args.Code, "/mnt/data", dir)
-		cmd := exec.CommandContext(t.Context(), bin, "-c", before.String()+"\nprint('#####')\n"+code)
+		cmd := exec.CommandContext(t.Context(), bin, "-u", "-c", before.String()+"\nprint('#####')\n"+code)
 		cmd.Dir = dir
 		cmd.Env = append(os.Environ(), "MPLBACKEND=agg")
 		out, err := cmd.CombinedOutput()
