@@ -18,7 +18,10 @@ build:
 
 # test is all that CI runs: ./check, which runs every Go test, those of the
 # built program in internal/e2e included, with the Python environment in $(DATA).
+#
+# Tests become another user, who must reach the packages: hence the folder's mode.
 test: build
+	@mkdir -p -m 0711 $(DATA)
 	$(BIN) setup --data $(DATA)
 	eval "$$($(BIN) setup --data $(DATA) --print-env)" && ./check
 

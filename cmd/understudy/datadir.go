@@ -34,8 +34,8 @@ func openDataDir(path string, log *slog.Logger) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	if info.Mode().Perm()&0o077 != 0 {
-		log.Warn("other users of this machine can look into the data folder", "data", path, "fix", "chmod 700 "+path)
+	if info.Mode().Perm()&0o066 != 0 { // others may pass through, to the Python packages
+		log.Warn("other users of this machine can look into the data folder", "data", path, "fix", "chmod go-rw "+path)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
@@ -48,7 +48,13 @@ func openDataDir(path string, log *slog.Logger) (*dataDir, error) {
 		}
 		return nil, fmt.Errorf("lock %s: %w", lock.Name(), err)
 	}
-	return &dataDir{path: path, lock: lock}, nil
+	d := &dataDir{path: path, lock: lock}
+	// SQLite would make the file for all to read, and gives its other files the mode of this one.
+	db, err := os.OpenFile(d.database(), os.O_CREATE|os.O_RDWR, 0o600)
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("data folder: %w", err), lock.Close())
+	}
+	return d, db.Close()
 }
 
 // makeDataDir makes the folder if there is none.
