@@ -33,6 +33,7 @@ var rooms = map[string][]string{
 	"internal/bench":           {"internal/sandbox"},
 	"internal/e2e/crash":       {},
 	"internal/e2e/filetypes":   {},
+	"internal/e2e/replay":      {},
 	"internal/e2e/sdk":         {},
 	"cmd/understudy": {
 		".", "internal/api", "internal/blob", "internal/engine", "internal/model", "internal/pyenv",

@@ -214,7 +214,7 @@ func newRun(t testing.TB, options []command, c *engine.Config) *understudy.Run {
 	for _, o := range options {
 		switch o.name {
 		case "tools":
-			for _, name := range strings.Fields(o.rest) {
+			for name := range strings.FieldsSeq(o.rest) {
 				tool := understudy.Tool{Type: understudy.ToolType(name)}
 				if tool.Type != understudy.ToolCodeInterpreter && tool.Type != understudy.ToolFileSearch {
 					tool = understudy.Tool{Type: understudy.ToolFunction, Function: &understudy.Function{Name: name}}
@@ -274,7 +274,7 @@ func (p *player) watch(actions []command) string {
 			return log.String()
 		}
 		var outputs []store.ToolOutput
-		for _, f := range strings.Fields(actions[0].rest) {
+		for f := range strings.FieldsSeq(actions[0].rest) {
 			id, out, _ := strings.Cut(f, "=")
 			outputs = append(outputs, store.ToolOutput{CallID: id, Output: out})
 		}

@@ -31,12 +31,11 @@ type driver interface {
 type process interface {
 	conn() net.Conn // frames
 	output() *os.File
-	interrupt() error         // SIGINT, if it still lives
-	kill()                    // SIGKILL to all its processes; at once, and not only asked for
-	exited() <-chan struct{}  // closed when all its processes are gone
-	exit() exitInfo           // how it ended; after exited
-	isolation() sessionReport // what it says is in force
-	release()                 // gives back what the host holds for it; after exited, once
+	interrupt() error        // SIGINT, if it still lives
+	kill()                   // SIGKILL to all its processes; at once, and not only asked for
+	exited() <-chan struct{} // closed when all its processes are gone
+	exit() exitInfo          // how it ended; after exited
+	release()                // gives back what the host holds for it; after exited, once
 }
 
 // exitInfo says how a session's first process ended.

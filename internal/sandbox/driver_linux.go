@@ -375,13 +375,12 @@ func (s *session) watch() {
 	close(s.gone)
 }
 
-func (s *session) conn() net.Conn           { return s.socket }
-func (s *session) output() *os.File         { return s.pipe }
-func (s *session) exited() <-chan struct{}  { return s.gone }
-func (s *session) exit() exitInfo           { return s.how }
-func (s *session) isolation() sessionReport { return s.report }
-func (s *session) interrupt() error         { return s.signal(unix.SIGINT) }
-func (s *session) kill()                    { _ = s.signal(unix.SIGKILL) }
+func (s *session) conn() net.Conn          { return s.socket }
+func (s *session) output() *os.File        { return s.pipe }
+func (s *session) exited() <-chan struct{} { return s.gone }
+func (s *session) exit() exitInfo          { return s.how }
+func (s *session) interrupt() error        { return s.signal(unix.SIGINT) }
+func (s *session) kill()                   { _ = s.signal(unix.SIGKILL) }
 
 func (s *session) signal(number unix.Signal) error {
 	raw, err := s.pidfd.SyscallConn()

@@ -100,9 +100,7 @@ func (m *Manager) Stats() Stats {
 		s.Pooled = m.pool.size()
 	}
 	s.Killed = make(map[string]int, len(m.stats.Killed))
-	for reason, n := range m.stats.Killed {
-		s.Killed[reason] = n
-	}
+	maps.Copy(s.Killed, m.stats.Killed)
 	return s
 }
 
