@@ -201,7 +201,6 @@ func TestRunRefuses(t *testing.T) {
 		code string
 		want error
 	}{
-		{"too many sessions", t.Context(), "other", "1", ErrBusy},
 		{"too much code", t.Context(), "k", strings.Repeat("1", 101), ErrTooLarge},
 		{"cancelled", cancelled, "k", "1", context.Canceled},
 	} {

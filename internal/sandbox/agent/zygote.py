@@ -163,6 +163,7 @@ def run_session(config, request, fds):
     channel = None
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        os.setsid()  # or kill(0) would reach the zygote and all sessions: a process group does not end at a namespace
         for fd in fds[2:]:
             os.write(fd, b"0")  # join the control group first, so that all memory from here is charged to it
         null = os.open("/dev/null", os.O_RDONLY)

@@ -10,7 +10,7 @@ found, seen, content = [], [], []
 count = 0
 roots = ["/"]
 if os.getpid() != 1:  # outside, the whole host would take too long
-    roots = [os.path.dirname(path) for path in HOST["canaries"]]
+    roots = [HOST["data"]]
 for root in roots:
     for folder, _, files in os.walk(root):
         for name in files:

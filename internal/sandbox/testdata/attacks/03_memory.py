@@ -5,19 +5,16 @@
 # outside: breach
 backwards = bytes.fromhex(HOST["needle"])
 found = []
-with open("/proc/self/maps") as maps, open("/proc/self/mem", "rb", buffering=0) as memory:
-    for line in maps.read().splitlines():
-        span, rights, *rest = line.split()
-        if not rights.startswith("rw") or rest[-1].startswith("[v"):
-            continue
-        start, end = (int(x, 16) for x in span.split("-"))
-        for at in range(start, end, 1 << 20):
-            try:
-                memory.seek(at)
-                block = memory.read(min(1 << 20, end - at) + 64)
-            except (OSError, ValueError):
-                continue
-            if backwards in block[::-1]:
-                found.append(hex(at))
-            del block
+with open("/proc/self/maps") as maps:
+    lines = maps.read().splitlines()
+for line in lines:
+    span, rights, _, _, inode, *name = line.split()
+    if not rights.startswith("rw") or name and name[0].startswith("[v"):
+        continue
+    start, end = (int(x, 16) for x in span.split("-"))
+    for at in range(start, end, 1 << 20):
+        block = ctypes.string_at(at, min((1 << 20) + 64, end - at))
+        if backwards in block[::-1]:
+            found.append(hex(at))
+        del block
 clean("memory", found)

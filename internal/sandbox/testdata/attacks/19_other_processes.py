@@ -1,6 +1,6 @@
 # row: 19
 # tries: to read and write the memory of other processes. That of its own is its own affair.
-# lines: 10
+# lines: 21
 import signal
 TRACEME, ATTACH, SEIZE = 0, 16, 0x4206
 denied("ptrace TRACEME", raw, "ptrace", TRACEME, 0, 0, 0)
@@ -25,12 +25,9 @@ os.kill(child, signal.SIGKILL)
 os.waitpid(child, 0)
 
 
-def open_parent():
-    denied("/proc/1/mem from a child", os.open, "/proc/1/mem", os.O_RDWR)
-    denied("/proc/1/environ from a child", os.open, "/proc/1/environ", os.O_RDONLY)
-
-
-in_child(open_parent)
-fd = os.open("/proc/self/mem", os.O_RDWR)
-os.close(fd)
-say("own", "/proc/self/mem")
+OPEN_FIRST = """
+for name in ("mem", "environ", "maps", "fd/3", "root", "cwd/x", "map_files/x"):
+    denied(f"/proc/1/{name} from a child", os.open, f"/proc/1/{name}", os.O_RDONLY, also=("ENOENT",))
+denied("ptrace of the first process", raw, "ptrace", 16, 1, 0, 0)
+"""
+apart(OPEN_FIRST)

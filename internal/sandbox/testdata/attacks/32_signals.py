@@ -3,6 +3,7 @@
 # lines: 8
 # timeout: 60
 import signal
+import struct
 signal.signal(signal.SIGTERM, signal.SIG_IGN)  # -1 spares the sender, yet not in every call
 child = os.fork()
 if child == 0:
@@ -35,7 +36,7 @@ clean("tkill", hit(lambda pid: raw("tkill", pid, signal.SIGKILL)))
 clean("tgkill", hit(lambda pid: raw("tgkill", pid, pid, signal.SIGKILL)))
 clean("pidfd_open", hit(lambda pid: os.close(raw("pidfd_open", pid, 0))))
 information = ctypes.create_string_buffer(128)
-information[8] = 0xff  # si_code: SI_QUEUE
+struct.pack_into("iii", information, 0, signal.SIGKILL, 0, -1)  # si_code: SI_QUEUE
 clean("rt_sigqueueinfo", hit(lambda pid: raw("rt_sigqueueinfo", pid, signal.SIGKILL, information)))
 os.kill(-1, signal.SIGKILL)
 clean("own child after kill(-1)", [] if os.WTERMSIG(os.waitpid(child, 0)[1]) == 9 else ["survived"])

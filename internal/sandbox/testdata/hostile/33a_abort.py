@@ -1,3 +1,0 @@
-# Row 33: the session kills itself.
-# expect: died
-os.abort()

@@ -1,3 +1,0 @@
-# Row 33: the session crashes.
-# expect: died
-ctypes.string_at(0)
