@@ -32,7 +32,6 @@ import (
 //	# timeout: of the cell, in seconds; default 20
 //	# outside: "breach" or "breach as root": the attack only looks, and outside the sandbox it must find something
 //	# bomb: yes: how long the kill takes afterwards is measured
-//	# needs: limit of processes: else it is not run
 //
 // A line "# ==== session: name" says in which session the code below it runs.
 //
@@ -46,12 +45,12 @@ var hostileRows = []int{
 
 // hostileCase is one attack.
 type hostileCase struct {
-	name, needs, outside string
-	row, lines           int
-	statuses             []Status
-	timeout              time.Duration
-	bomb                 bool
-	steps                []hostileStep
+	name, outside string
+	row, lines    int
+	statuses      []Status
+	timeout       time.Duration
+	bomb          bool
+	steps         []hostileStep
 }
 
 type hostileStep struct{ session, code string }
@@ -117,8 +116,6 @@ func (c *hostileCase) parse(text string) (err error) {
 			c.outside = value
 		case "bomb":
 			c.bomb = value == "yes"
-		case "needs":
-			c.needs = value
 		}
 		if e != nil {
 			return fmt.Errorf("header %s: %w", field, e)
@@ -314,9 +311,6 @@ func waitForEnd(t *testing.T, before []string) []string {
 
 // attack runs c and judges what it says.
 func (c hostileCase) attack(t *testing.T, m *Manager, h *hostileHost) {
-	if c.needs != "" && !slices.Contains(m.Report().Controllers, "pids") {
-		t.Skipf("SKIPPED, it needs a %s, and this mode has none", c.needs)
-	}
 	var text strings.Builder
 	var last Result
 	for i, step := range c.steps {

@@ -3,7 +3,7 @@
 # lines: 1
 # timeout: 60
 # bomb: yes
-TOO_MANY = 4 * HOST["processes"]
+TOO_MANY = 16 * HOST["processes"]
 made = 0
 try:
     while made < TOO_MANY:

@@ -4,7 +4,7 @@
 # timeout: 60
 # bomb: yes
 import _thread
-TOO_MANY = 4 * HOST["processes"]
+TOO_MANY = 16 * HOST["processes"]
 made = 0
 lock = _thread.allocate_lock()
 lock.acquire()
