@@ -41,6 +41,9 @@ func (s *server) decode(w http.ResponseWriter, r *http.Request, sch *schema, v a
 	if len(bytes.TrimSpace(body)) == 0 {
 		body = []byte("{}")
 	}
+	if tooDeep(body) {
+		return understudy.Invalid("The JSON body of your request is nested too deeply. Expected at most %d levels.", maxDepth)
+	}
 	if err := validate(body, sch, s.dialect.strict); err != nil {
 		return err
 	}
@@ -48,6 +51,31 @@ func (s *server) decode(w http.ResponseWriter, r *http.Request, sch *schema, v a
 		return errSyntax // numbers that do not fit, at most: the schema has seen the rest
 	}
 	return nil
+}
+
+// maxDepth bounds the nesting of bodies. What is stored is shown again, indented:
+// deep nesting makes a small body a huge answer.
+const maxDepth = 128
+
+// tooDeep reports whether body nests deeper than maxDepth. It need not be valid.
+func tooDeep(body []byte) bool {
+	depth, inString := 0, false
+	for i := 0; i < len(body); i++ {
+		switch c := body[i]; {
+		case inString && c == '\\':
+			i++
+		case c == '"':
+			inString = !inString
+		case inString:
+		case c == '[' || c == '{':
+			if depth++; depth > maxDepth {
+				return true
+			}
+		case c == ']' || c == '}':
+			depth--
+		}
+	}
+	return false
 }
 
 // readBody reads a whole request body into buf.
@@ -62,10 +90,11 @@ func readBody(w http.ResponseWriter, r *http.Request, buf *bytes.Buffer) error {
 	rc := http.NewResponseController(w)
 	_ = rc.SetReadDeadline(time.Now().Add(bodyTimeout)) // not supported by test recorders
 	_, err := buf.ReadFrom(http.MaxBytesReader(w, r.Body, maxBody))
-	_ = rc.SetReadDeadline(time.Time{}) // or it would end the stream that may follow
 	if err == nil {
+		_ = rc.SetReadDeadline(time.Time{}) // or it would end the stream that may follow
 		return nil
 	}
+	// Otherwise it stays: the server reads on to find the end of the body.
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return tooLarge
 	}

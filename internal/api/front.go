@@ -78,6 +78,11 @@ func (s *server) wrap(h handler) http.Handler {
 }
 
 func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.ContentLength != 0 {
+		// Also for a request that is refused: before the answer goes out, the server reads
+		// the body to its end, and a client that withholds it would hold the connection.
+		_ = http.NewResponseController(w).SetReadDeadline(time.Now().Add(bodyTimeout)) // not supported by test recorders
+	}
 	rw := newResponse(w, requestID())
 	r, usable := canonical(r)
 	s := f.server(r)

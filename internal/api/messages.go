@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -49,11 +50,17 @@ func (c *contentRequest) UnmarshalJSON(b []byte) error {
 		case understudy.ContentText:
 			part = understudy.TextContent(p.Text)
 		case understudy.ContentImageFile:
+			if p.ImageFile == nil { // where nobody has looked: a field that this request does not have
+				return errors.New("image_file without an image_file")
+			}
 			part.ImageFile = p.ImageFile
 			if part.ImageFile.Detail == "" {
 				part.ImageFile.Detail = "auto"
 			}
 		case understudy.ContentImageURL:
+			if p.ImageURL == nil {
+				return errors.New("image_url without an image_url")
+			}
 			part.ImageURL = p.ImageURL
 			if part.ImageURL.Detail == "" {
 				part.ImageURL.Detail = "auto"

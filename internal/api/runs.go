@@ -126,6 +126,9 @@ func (s *server) decodeRun(w http.ResponseWriter, r *http.Request, sch *schema, 
 	if _, err := includes(r.URL.Query()); err != nil {
 		return nil, nil, err
 	}
+	if threadID != "" {
+		q.Thread, q.ToolResources = threadRequest{}, nil // Azure lets unknown fields pass, unchecked
+	}
 	a, err := s.Store.Assistant(r.Context(), q.AssistantID)
 	if err != nil {
 		return nil, nil, err

@@ -58,6 +58,8 @@ func (s *server) getThread(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	// The service shows the code interpreter's files here even if there are none, and programs rely on it.
+	th.ToolResources.Normalize([]understudy.Tool{{Type: understudy.ToolCodeInterpreter}})
 	return ok(w, th)
 }
 

@@ -307,11 +307,11 @@ func (b *idleReader) Read(p []byte) (int, error) {
 		_ = b.rc.SetReadDeadline(now.Add(uploadIdle)) // not supported by test recorders
 	}
 	n, err := b.ReadCloser.Read(p)
-	if err != nil {
+	switch {
+	case errors.Is(err, io.EOF):
 		_ = b.rc.SetReadDeadline(time.Time{})
-		if !errors.Is(err, io.EOF) {
-			b.err = err
-		}
+	case err != nil:
+		b.err = err // the deadline stays: the server reads on to find the end of the body
 	}
 	return n, err
 }
