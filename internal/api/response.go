@@ -51,18 +51,22 @@ func (w *response) Write(p []byte) (int, error) {
 	return w.ResponseWriter.Write(p)
 }
 
-// encoder is a buffer with a JSON encoder that writes to it as the wire wants
-// it: indented by two spaces, and without HTML escapes.
+// encoder is a buffer with a JSON encoder that writes to it without HTML escapes,
+// and a second one for the same indented by two spaces, as the wire wants it.
 type encoder struct {
-	buf  bytes.Buffer
-	json *json.Encoder
+	buf      bytes.Buffer
+	json     *json.Encoder
+	indented bytes.Buffer
 }
+
+// maxIndented is the size of answers above which nothing is indented: it is for
+// people, and what is nested deeply would grow many times.
+const maxIndented = 256 << 10
 
 var encoders = sync.Pool{New: func() any {
 	e := new(encoder)
 	e.json = json.NewEncoder(&e.buf)
 	e.json.SetEscapeHTML(false)
-	e.json.SetIndent("", "  ")
 	return e
 }}
 
@@ -74,7 +78,7 @@ const maxPooled = 64 << 10
 func writeJSON(w http.ResponseWriter, status int, v any) error {
 	e := encoders.Get().(*encoder)
 	defer func() {
-		if e.buf.Cap() <= maxPooled {
+		if e.buf.Cap() <= maxPooled && e.indented.Cap() <= maxPooled {
 			encoders.Put(e)
 		}
 	}()
@@ -82,11 +86,19 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	if err := e.json.Encode(v); err != nil {
 		return err
 	}
+	body := &e.buf
+	if e.buf.Len() <= maxIndented {
+		e.indented.Reset()
+		if err := json.Indent(&e.indented, e.buf.Bytes(), "", "  "); err != nil {
+			return err
+		}
+		body = &e.indented
+	}
 	h := w.Header()
 	h.Set("Content-Type", "application/json")
-	h.Set("Content-Length", strconv.Itoa(e.buf.Len()))
+	h.Set("Content-Length", strconv.Itoa(body.Len()))
 	w.WriteHeader(status)
-	_, _ = w.Write(e.buf.Bytes())
+	_, _ = w.Write(body.Bytes())
 	return nil
 }
 
