@@ -157,7 +157,7 @@ func newHostileHost(t *testing.T) *hostileHost {
 	h := &hostileHost{
 		Data: data, Folder: filepath.Join(data, "sandbox"), Socket: filepath.Join(data, "host.sock"),
 		secret: fmt.Sprintf("secret-%016x%016x", rand.Uint64(), rand.Uint64()), Processes: hostileProcesses,
-		Abstract: fmt.Sprintf("understudy-%016x", rand.Uint64()), Shown: []string{configFromEnvironment().Packages},
+		Abstract: fmt.Sprintf("understudy-%016x", rand.Uint64()), Shown: []string{configFromEnvironment().Packages, os.Getenv(packagesOrigin)},
 	}
 	if program, err := os.Executable(); err == nil {
 		h.Program = program
@@ -460,34 +460,7 @@ func TestHostileCasesFindTheHost(t *testing.T) {
 // TestHostileCasesUnprivileged runs the attacks again as a user without any right,
 // with the kernel's help (the test binary starts itself).
 func TestHostileCasesUnprivileged(t *testing.T) {
-	if !isRoot() {
-		t.Skip("already unprivileged")
-	}
-	dir, err := os.MkdirTemp("", "hostile")
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer os.RemoveAll(dir)
-	const nobody = 65534
-	if err := os.Chmod(dir, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	if err := os.Chown(dir, nobody, nobody); err != nil {
-		t.Fatal(err)
-	}
-	binary := filepath.Join(dir, "sandbox.test")
-	copyExecutable(t, "/proc/self/exe", binary)
-	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.timeout=8m", "-test.run=^(TestHostileCases|TestProcessGroup)$")
-	cmd.Dir, cmd.Env = dir, append(os.Environ(), "TMPDIR="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
-	out, err := cmd.CombinedOutput()
-	text := string(out)
-	if strings.Contains(text, "--- SKIP: TestHostileCases ") {
-		unavailable(t, "user namespaces for users without privileges")
-	}
-	if err != nil {
-		t.Errorf("%v\n%s", err, failures(text))
-	}
+	asNobody(t, "TestHostileCases", "^(TestHostileCases|TestProcessGroup)$")
 }
 
 // TestProcessGroup is the attack by process group where Landlock does not help:
