@@ -446,6 +446,7 @@ func TestHostileCasesFindTheHost(t *testing.T) {
 			}
 			cmd := exec.CommandContext(t.Context(), configFromEnvironment().withDefaults().Python, file)
 			cmd.Dir = t.TempDir()
+			cmd.ExtraFiles = leakedFiles(t)
 			out, _ := cmd.CombinedOutput() // what it trips over outside is of no interest
 			if !bytes.Contains(out, []byte("BREACH")) {
 				t.Errorf("the attack found nothing:\n%s", tail(string(out)))
@@ -455,6 +456,30 @@ func TestHostileCasesFindTheHost(t *testing.T) {
 	if checked < 12 {
 		t.Errorf("%d attacks say what they find outside, want at least 12", checked)
 	}
+}
+
+// leakedFiles are descriptors as a careless server would leave them to its children:
+// a connection to the server, where a session has its own, and a folder. What else a
+// process inherits depends on who started the tests.
+func leakedFiles(t *testing.T) []*os.File {
+	t.Helper()
+	pair, err := syscall.Socketpair(syscall.AF_UNIX, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	ours, theirs := os.NewFile(uintptr(pair[0]), "server"), os.NewFile(uintptr(pair[1]), "session")
+	folder, err := os.Open("/")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, f := range []*os.File{ours, theirs, folder} {
+			if err := f.Close(); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	return []*os.File{theirs, folder}
 }
 
 // TestHostileCasesUnprivileged runs the attacks again as a user without any right,
