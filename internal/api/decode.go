@@ -48,6 +48,9 @@ func (s *server) decode(w http.ResponseWriter, r *http.Request, sch *schema, v a
 		return err
 	}
 	if err := json.Unmarshal(body, v); err != nil {
+		if e, ok := errors.AsType[*understudy.Error](err); ok {
+			return e // of a type that checks itself, as filters do
+		}
 		return errSyntax // numbers that do not fit, at most: the schema has seen the rest
 	}
 	return nil
