@@ -18,6 +18,9 @@ const (
 	PrefixFile      = "file-"
 	PrefixFileAzure = "assistant-"
 	PrefixRequest   = "req_"
+
+	PrefixVectorStore = "vs_"
+	PrefixFileBatch   = "vsfb_"
 )
 
 const idAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" // in the order of the bytes

@@ -25,6 +25,21 @@ const (
 	MaxFileSize            = 512 << 20
 	MaxToolOutputBytes     = 512 << 10 // all outputs of one submission together; observed
 
+	MaxVectorStoreFiles  = 10_000 // per store
+	MaxNewStoreFiles     = 500    // in a request that creates a store
+	MaxBatchFiles        = 2_000
+	MaxVectorStoreDays   = 365 // of inactivity until a store expires
+	MinChunkSize         = 100 // tokens, as are the next three
+	MaxChunkSize         = 4_096
+	DefaultChunkSize     = 800
+	DefaultChunkOverlap  = 400
+	MaxSearchResults     = 50
+	DefaultSearchResults = 10
+
+	// ThreadStoreDays is after how many days without use a store expires that was
+	// made for a thread.
+	ThreadStoreDays = 7
+
 	// RunLifetime is how long after its creation a run expires, whatever it is doing or waiting for.
 	RunLifetime = 600 * time.Second
 )
