@@ -25,16 +25,14 @@ const (
 	MaxFileSize            = 512 << 20
 	MaxToolOutputBytes     = 512 << 10 // all outputs of one submission together; observed
 
-	MaxVectorStoreFiles  = 10_000 // per store
-	MaxNewStoreFiles     = 500    // in a request that creates a store
-	MaxBatchFiles        = 2_000
-	MaxVectorStoreDays   = 365 // of inactivity until a store expires
-	MinChunkSize         = 100 // tokens, as are the next three
-	MaxChunkSize         = 4_096
-	DefaultChunkSize     = 800
-	DefaultChunkOverlap  = 400
-	MaxSearchResults     = 50
-	DefaultSearchResults = 10
+	MaxVectorStoreFiles = 10_000 // per store
+	MaxNewStoreFiles    = 500    // in a request that creates a store
+	MaxBatchFiles       = 2_000
+	MaxVectorStoreDays  = 365 // of inactivity until a store expires
+	MinChunkSize        = 100 // tokens, as are the next three
+	MaxChunkSize        = 4_096
+	DefaultChunkSize    = 800
+	DefaultChunkOverlap = 400
 
 	// ThreadStoreDays is after how many days without use a store expires that was
 	// made for a thread.

@@ -91,6 +91,15 @@ func (r *ToolResources) CodeFileIDs() []string {
 	return r.CodeInterpreter.FileIDs
 }
 
+// VectorStoreIDs returns the vector stores that are searched, nil if there are
+// none.
+func (r *ToolResources) VectorStoreIDs() []string {
+	if r == nil || r.FileSearch == nil {
+		return nil
+	}
+	return r.FileSearch.VectorStoreIDs
+}
+
 // Normalize makes lists that are present non-null, and adds the empty code
 // interpreter entry which the protocol echoes for an assistant that has the
 // tool but no file.

@@ -116,8 +116,8 @@ type StaticChunking struct {
 	ChunkOverlapTokens int `json:"chunk_overlap_tokens"`  // at most half of the size
 }
 
-// Resolved returns the static strategy that c stands for: auto, and the zero
-// value, stand for [DefaultChunkSize] and [DefaultChunkOverlap].
+// Resolved returns the static strategy that c stands for: what is not static
+// stands for [DefaultChunkSize] and [DefaultChunkOverlap].
 func (c ChunkingStrategy) Resolved() ChunkingStrategy {
 	if c.Type == ChunkingStatic && c.Static != nil {
 		return c
@@ -125,6 +125,12 @@ func (c ChunkingStrategy) Resolved() ChunkingStrategy {
 	return ChunkingStrategy{Type: ChunkingStatic, Static: &StaticChunking{
 		MaxChunkSizeTokens: DefaultChunkSize, ChunkOverlapTokens: DefaultChunkOverlap,
 	}}
+}
+
+// Tokens returns the size and the overlap of the passages that c asks for.
+func (c ChunkingStrategy) Tokens() (size, overlap int) {
+	s := c.Resolved().Static
+	return s.MaxChunkSizeTokens, s.ChunkOverlapTokens
 }
 
 // FileBatchStatus is the state of a batch of files.
