@@ -15,6 +15,7 @@ func (s *server) routes() map[string]handler {
 		"POST   /assistants/{assistant_id}": s.modifyAssistant,
 		"DELETE /assistants/{assistant_id}": s.deleteAssistant,
 
+		"GET    /threads":             s.listThreads,
 		"POST   /threads":             s.createThread,
 		"GET    /threads/{thread_id}": s.getThread,
 		"POST   /threads/{thread_id}": s.modifyThread,

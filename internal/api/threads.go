@@ -49,6 +49,33 @@ func (s *server) createThread(w http.ResponseWriter, r *http.Request) error {
 	return ok(w, th)
 }
 
+// listThreads is an extension: the hosted API never listed threads.
+func (s *server) listThreads(w http.ResponseWriter, r *http.Request) error {
+	q := r.URL.Query()
+	p, err := page(q)
+	if err != nil {
+		return err
+	}
+	metadata, err := metadataOf(q)
+	if err != nil {
+		return err
+	}
+	all, more, err := s.Store.ListThreads(r.Context(), metadata, p)
+	if err != nil {
+		return err
+	}
+	for _, th := range all {
+		showThread(th)
+	}
+	return ok(w, understudy.NewList(all, more, func(th *understudy.Thread) string { return th.ID }))
+}
+
+// showThread gives a thread the form in which it is read: the service shows the
+// code interpreter's files then even if there are none, and programs rely on it.
+func showThread(th *understudy.Thread) {
+	th.ToolResources.Normalize([]understudy.Tool{{Type: understudy.ToolCodeInterpreter}})
+}
+
 func (s *server) getThread(w http.ResponseWriter, r *http.Request) error {
 	ids, err := pathIDs(r, "thread_id")
 	if err != nil {
@@ -58,8 +85,7 @@ func (s *server) getThread(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	// The service shows the code interpreter's files here even if there are none, and programs rely on it.
-	th.ToolResources.Normalize([]understudy.Tool{{Type: understudy.ToolCodeInterpreter}})
+	showThread(th)
 	return ok(w, th)
 }
 

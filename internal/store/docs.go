@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -82,6 +83,10 @@ type listing struct {
 	table string
 	where string // "" for all; placeholders $1 … for args
 	args  []any
+
+	// metadata is what the objects shown must have in theirs. It does not move the
+	// others out of the list: a page may begin after an object that is not shown.
+	metadata understudy.Metadata
 }
 
 // page reads one page and reports whether more follows it in the listing's
@@ -110,6 +115,10 @@ func page[T any](ctx context.Context, db *DB, l listing, p understudy.Page) ([]*
 		args = append(args, seq)
 		conds = append(conds, fmt.Sprintf("seq%s$%d", op, len(args)))
 		return nil
+	}
+	for _, key := range slices.Sorted(maps.Keys(l.metadata)) {
+		args = append(args, key, l.metadata[key])
+		conds = append(conds, fmt.Sprintf("EXISTS (SELECT 1 FROM json_each(doc, '$.metadata') AS m WHERE m.key = $%d AND m.value = $%d)", len(args)-1, len(args)))
 	}
 	if err := bound(p.After, "after", true); err != nil {
 		return nil, false, err

@@ -77,6 +77,13 @@ func (db *DB) Thread(ctx context.Context, id string) (*understudy.Thread, error)
 	return th, notFound(err, "thread", id)
 }
 
+// ListThreads returns a page of the threads whose metadata has all of the pairs,
+// or of all threads if there are none. With pairs, threads are looked through in
+// the listing's order until the page is full.
+func (db *DB) ListThreads(ctx context.Context, metadata understudy.Metadata, p understudy.Page) ([]*understudy.Thread, bool, error) {
+	return page[understudy.Thread](ctx, db, listing{table: "threads", metadata: metadata}, p)
+}
+
 // UpdateThread lets edit change the thread and stores the result. Nothing is
 // stored if edit fails.
 func (db *DB) UpdateThread(ctx context.Context, id string, edit func(*understudy.Thread) error) (th *understudy.Thread, err error) {
@@ -113,6 +120,7 @@ func (db *DB) DeleteThread(ctx context.Context, id string) error {
 			committed: func() {
 				for _, run := range runs {
 					db.logs.drop(run)
+					db.watches.settle(run)
 				}
 			},
 			rolledBack: func() {},
