@@ -50,7 +50,8 @@
 // [engine.Engine.Start]) and becomes a reader: [store.DB.Follow] yields the run's
 // events from the beginning, waiting for those to come. That is all a stream is.
 // A client that polls reads the run's row instead ([store.DB.Run]), and the two
-// cannot disagree, since state and event are written together. A client that goes
+// cannot disagree, since state and event are written together. Polls of the SDKs'
+// helpers are held until the run settles ([store.DB.Watch]). A client that goes
 // away stops reading; the run does not notice.
 //
 // The engine claims the run ([store.DB.ClaimRun]): a lease that it renews while it

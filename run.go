@@ -37,6 +37,10 @@ func (s RunStatus) Terminal() bool {
 	return !active
 }
 
+// GoesOn reports whether a run in this state is to change without anything that
+// its client has to do: it is what clients poll for the end of.
+func (s RunStatus) GoesOn() bool { return !s.Terminal() && s != RunRequiresAction }
+
 // CanBecome reports whether the life cycle allows the step from s to next.
 func (s RunStatus) CanBecome(next RunStatus) bool {
 	return slices.Contains(runTransitions[s], next)

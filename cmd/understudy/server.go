@@ -34,6 +34,8 @@ type server struct {
 	handler  http.Handler
 	closers  []func() error // in the order of opening
 
+	stopping chan struct{} // closed when the server begins to stop
+
 	model     string // what answers, in words for an operator: names addresses
 	rehearsed bool   // no upstream is configured
 	sandbox   *sandbox.Manager
@@ -44,7 +46,7 @@ type server struct {
 // openServer makes the parts. progress shows the installation of Python
 // packages, if there is one. The caller must close the server.
 func (p program) openServer(ctx context.Context, cfg *Config, progress io.Writer) (*server, error) {
-	s := &server{cfg: cfg, log: p.logger(cfg.Log)}
+	s := &server{cfg: cfg, log: p.logger(cfg.Log), stopping: make(chan struct{})}
 	if err := s.open(ctx, p.getenv, progress); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
@@ -90,7 +92,7 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 	s.engine = engine.New(ec)
 	s.handler = api.New(api.Config{
 		Store: db, Files: files, Engine: s.engine, Keys: s.cfg.keys, DownloadInputs: s.cfg.DownloadInputs,
-		Health: s.health, OnThreadDeleted: s.endSession, Logger: s.log,
+		Health: s.health, OnThreadDeleted: s.endSession, Stopping: s.stopping, Logger: s.log,
 		Models: func(ctx context.Context) ([]api.Model, error) { return models(router.Models(ctx)), nil },
 	})
 	return nil
@@ -278,6 +280,10 @@ func (c *Config) python(ctx context.Context, progress io.Writer, log *slog.Logge
 	return pyenv.Prepare(ctx, o)
 }
 
+// lastWords is how long handlers whose requests were cancelled have to tell their
+// clients, before connections are closed.
+const lastWords = time.Second
+
 // serve answers requests until ctx ends, then stops in good order: open requests
 // get a bounded time, and runs that are still being executed go back to the
 // queue, from which they go on at the next start. ready is called once the
@@ -316,12 +322,16 @@ func (s *server) serve(ctx context.Context, ready func() error) error {
 		return fmt.Errorf("serve: %w", err)
 	case <-ctx.Done():
 	}
+	close(s.stopping)
 	s.log.Info("stopping", "open_requests", open.now(), "timeout", s.cfg.ShutdownTimeout)
 	grace, stop := context.WithTimeout(context.WithoutCancel(ctx), s.cfg.ShutdownTimeout)
 	defer stop()
 	if err := hs.Shutdown(grace); err != nil {
 		s.log.Warn("open requests were cut off", "open_requests", open.now())
 		cancel() // ends event streams, whose handlers wait for events
+		last, stop := context.WithTimeout(context.WithoutCancel(ctx), lastWords)
+		defer stop()
+		_ = hs.Shutdown(last) // they end with an error, which is to arrive
 		hs.Close()
 	}
 	<-served

@@ -48,6 +48,10 @@ type Config struct {
 	// OnThreadDeleted is told the id of each thread that was deleted. It must not block.
 	OnThreadDeleted func(threadID string)
 
+	// Stopping is closed when the server begins to stop: polls that are held are then
+	// answered at once. nil: that is never.
+	Stopping <-chan struct{}
+
 	// Keys are the accepted API keys. With none, any key is accepted, but only
 	// from requests to a loopback address that no web page made: such a server
 	// must listen on loopback only.

@@ -33,6 +33,10 @@ var errMethod = &refusal{
 	azure:  "Method not allowed",
 }
 
+// errQuery answers a request whose query is malformed, in part or as a whole.
+var errQuery = &understudy.Error{Kind: understudy.KindInvalid, Message: "We could not parse the query string of your request. " +
+	"(HINT: parameters are separated by '&', and a ';' or '%' that belongs to a value has to be written as '%3B' or '%25'.)"}
+
 // errCancelled answers a request whose context has ended. Nobody reads it,
 // unless it ended because the server shuts down.
 var errCancelled = &understudy.Error{Kind: understudy.KindUnavailable, Message: "The request was cancelled, or the server is shutting down. You can retry your request."}

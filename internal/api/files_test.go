@@ -147,6 +147,7 @@ func TestUploadForms(t *testing.T) {
 		"other extension":  {[]part{{name: "purpose", value: "batch"}, filePart("a.jsonl", "x")}, "a.jsonl"},
 		"name too long":    {[]part{purpose, filePart(long, "x")}, long[len(long)-maxFilename:]},
 		"control in names": {[]part{purpose, {value: "x", disposition: "form-data; name=\"file\"; filename*=utf-8''a%0D%0Ab%00.txt"}}, "ab.txt"},
+		"formatting":       {[]part{purpose, filePart("a\u202etxt.\u200bc\u2028sv", "x")}, "atxt.csv"},
 	} {
 		status, body := h.send("/v1", tc.parts...)
 		if status != http.StatusOK {

@@ -103,6 +103,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.writeError(rw, r, err)
 		return
 	}
+	if _, err := url.ParseQuery(r.URL.RawQuery); err != nil {
+		s.writeError(rw, r, errQuery) // or handlers would miss parameters without a word
+		return
+	}
 	if err := s.dialect.admit(strings.TrimPrefix(r.URL.Path, s.dialect.prefix), r); err != nil {
 		s.writeError(rw, r, err)
 		return

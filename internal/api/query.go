@@ -1,6 +1,7 @@
 package api
 
 import (
+	"errors"
 	"fmt"
 	"net/http"
 	"net/url"
@@ -22,8 +23,8 @@ func page(q url.Values) (understudy.Page, error) { return pageOf(q, defaultPage,
 func pageOf(q url.Values, limit, maxLimit int) (understudy.Page, error) {
 	p := understudy.Page{Limit: limit, Order: understudy.Desc, After: q.Get("after"), Before: q.Get("before")}
 	if v := q.Get("limit"); v != "" {
-		n, err := strconv.Atoi(v)
-		if err != nil {
+		n, err := strconv.Atoi(v) // beyond its range, the nearest number in it
+		if err != nil && !errors.Is(err, strconv.ErrRange) {
 			got := "a string"
 			if _, err := strconv.ParseFloat(v, 64); err == nil {
 				got = "a decimal number"
@@ -33,10 +34,10 @@ func pageOf(q url.Values, limit, maxLimit int) (understudy.Page, error) {
 		switch {
 		case n > maxLimit:
 			return p, invalidParam("limit", "integer_above_max_value",
-				fmt.Sprintf("Invalid 'limit': integer above maximum value. Expected a value <= %d, but got %d instead.", maxLimit, n))
+				fmt.Sprintf("Invalid 'limit': integer above maximum value. Expected a value <= %d, but got %s instead.", maxLimit, abbreviate(v)))
 		case n < 1:
 			return p, invalidParam("limit", "integer_below_min_value",
-				fmt.Sprintf("Invalid 'limit': integer below minimum value. Expected a value >= 1, but got %d instead.", n))
+				fmt.Sprintf("Invalid 'limit': integer below minimum value. Expected a value >= 1, but got %s instead.", abbreviate(v)))
 		}
 		p.Limit = n
 	}
@@ -48,6 +49,30 @@ func pageOf(q url.Values, limit, maxLimit int) (understudy.Page, error) {
 		return p, invalidParam("order", "invalid_value", "Invalid value: '"+abbreviate(v)+"'. Supported values are: 'asc' and 'desc'.")
 	}
 	return p, nil
+}
+
+// metadataOf reads parameters like metadata[key]=value.
+func metadataOf(q url.Values) (understudy.Metadata, error) {
+	m := understudy.Metadata{}
+	for param, values := range q {
+		rest, ok := strings.CutPrefix(param, "metadata")
+		if !ok || rest != "" && rest[0] != '[' {
+			continue // another parameter
+		}
+		key, ok := strings.CutSuffix(strings.TrimPrefix(rest, "["), "]")
+		switch {
+		case !ok:
+			return nil, invalidParam("metadata", "invalid_type", "Invalid type for 'metadata': expected parameters like 'metadata[key]=value'.")
+		case len(values) > 1:
+			return nil, invalidParam(abbreviate(param), "invalid_value", "Invalid '"+abbreviate(param)+"': given more than once.")
+		}
+		m[key] = values[0]
+	}
+	if len(m) > understudy.MaxMetadataPairs {
+		return nil, invalidParam("metadata", "object_above_max_properties", fmt.Sprintf("Invalid 'metadata': too many properties. "+
+			"Expected an object with at most %d properties, but got an object with %d properties instead.", understudy.MaxMetadataPairs, len(m)))
+	}
+	return m, nil
 }
 
 func invalidParam(param, code, message string) error {

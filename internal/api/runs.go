@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -9,10 +10,6 @@ import (
 	"github.com/understudy-dev/understudy"
 	"github.com/understudy-dev/understudy/internal/store"
 )
-
-// pollAfter is the interval, in milliseconds, that pollers are asked for while
-// a run goes on.
-const pollAfter = "100"
 
 // runRequest is the body that creates a run, or a thread with a run.
 type runRequest struct {
@@ -183,7 +180,7 @@ func (s *server) startRun(w http.ResponseWriter, r *http.Request, n store.NewRun
 // writeRun answers with a run, and asks pollers to come back soon if it goes on
 // by itself.
 func (s *server) writeRun(w http.ResponseWriter, run *understudy.Run) error {
-	if !run.Status.Terminal() && run.Status != understudy.RunRequiresAction {
+	if run.Status.GoesOn() {
 		w.Header().Set("Openai-Poll-After-Ms", pollAfter)
 	}
 	return ok(w, run)
@@ -194,7 +191,8 @@ func (s *server) getRun(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	run, err := s.Store.Run(r.Context(), ids[0], ids[1])
+	read := func(ctx context.Context) (*understudy.Run, error) { return s.Store.Run(ctx, ids[0], ids[1]) }
+	run, err := poll(s, r, ids[1], read, func(run *understudy.Run) bool { return run.Status.GoesOn() })
 	if err != nil {
 		return err
 	}

@@ -141,6 +141,7 @@ func (t *tx) appendEvents(ctx context.Context, db *DB, runID string, events []un
 			l.mu.Unlock()
 			if ends {
 				db.logs.close(runID, errLogEnded)
+				db.watches.settle(runID)
 			}
 		},
 		rolledBack: func() {

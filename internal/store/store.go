@@ -57,7 +57,8 @@ type DB struct {
 	stmtMu sync.Mutex
 	stmts  map[string]*sql.Stmt // prepared on read
 
-	logs runLogs
+	logs    runLogs
+	watches watches
 }
 
 // Open opens the database, making it or bringing its schema up to date first.
@@ -70,7 +71,10 @@ func Open(ctx context.Context, c Config) (*DB, error) {
 		return nil, err
 	}
 	write.SetMaxOpenConns(1)
-	db := &DB{log: c.Logger, write: write, stmts: make(map[string]*sql.Stmt), logs: runLogs{byRun: make(map[string]*runLog)}}
+	db := &DB{
+		log: c.Logger, write: write, stmts: make(map[string]*sql.Stmt),
+		logs: runLogs{byRun: make(map[string]*runLog)}, watches: watches{byID: make(map[string]*watch)},
+	}
 	if err := db.open(ctx, c.Path); err != nil {
 		return nil, errors.Join(err, db.Close())
 	}

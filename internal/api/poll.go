@@ -1,0 +1,60 @@
+package api
+
+import (
+	"context"
+	"net/http"
+	"strconv"
+	"time"
+)
+
+const (
+	// pollAfter is the interval, in milliseconds, that pollers are asked for while
+	// an object is under way.
+	pollAfter = "100"
+	// maxHold is how long the answer to a poll may be held. Proxies commonly allow
+	// for 30 seconds of silence.
+	maxHold = 25 * time.Second
+)
+
+// poll reads the object with the given id for a GET. If an SDK's poll helper
+// asks, and the object is under way, it waits until the object has settled, and
+// for no longer than the client does: so a client that polls learns of the end as
+// soon as one that streams. It costs nothing but the request that waits.
+func poll[T any](s *server, r *http.Request, id string, read func(context.Context) (T, error), underWay func(T) bool) (T, error) {
+	hold := holdTime(r.Header)
+	if hold == 0 {
+		return read(r.Context())
+	}
+	settled, leave := s.Store.Watch(id) // before it is read, or its end could pass in between
+	defer leave()
+	v, err := read(r.Context())
+	if err != nil || !underWay(v) {
+		return v, err
+	}
+	timeout := time.NewTimer(hold)
+	defer timeout.Stop()
+	select {
+	case <-settled:
+	case <-timeout.C:
+	case <-s.Stopping:
+	case <-r.Context().Done():
+	}
+	return read(r.Context())
+}
+
+// holdTime returns how long the answer to a request may be held: 0 unless the
+// poll helper of an SDK makes it, and otherwise at most three quarters of the time
+// after which the client gives up. Python says so in the first of the headers,
+// Node.js in the second.
+func holdTime(h http.Header) time.Duration {
+	if h.Get("X-Stainless-Poll-Helper") != "true" {
+		return 0
+	}
+	hold := maxHold
+	for _, name := range []string{"X-Stainless-Read-Timeout", "X-Stainless-Timeout"} {
+		if seconds, err := strconv.ParseFloat(h.Get(name), 64); err == nil && seconds < maxHold.Seconds()*4/3 {
+			hold = min(hold, max(0, time.Duration(seconds*3/4*float64(time.Second))))
+		}
+	}
+	return hold
+}
