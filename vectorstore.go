@@ -28,6 +28,17 @@ type VectorStore struct {
 	Metadata     Metadata          `json:"metadata"`
 }
 
+// NewVectorStore returns a new store that expires after so many days without
+// use, or never if days is 0.
+func NewVectorStore(now time.Time, days int) *VectorStore {
+	v := &VectorStore{ID: NewID(PrefixVectorStore), Object: "vector_store", CreatedAt: now.Unix(), Status: VectorStoreCompleted}
+	if days > 0 {
+		v.ExpiresAfter = &ExpiresAfter{Anchor: AnchorLastActive, Days: days}
+	}
+	v.Touch(now)
+	return v
+}
+
 // Touch records that the store is in use now, which postpones its expiry if it
 // has one.
 func (v *VectorStore) Touch(now time.Time) {
@@ -74,12 +85,20 @@ type VectorStoreFile struct {
 	ID               string                `json:"id"`
 	Object           string                `json:"object"` // always "vector_store.file"
 	UsageBytes       int64                 `json:"usage_bytes"`
-	CreatedAt        int64                 `json:"created_at"` // when it was attached
-	VectorStoreID    string                `json:"vector_store_id"`
+	CreatedAt        int64                 `json:"created_at"`      // when it was attached
+	VectorStoreID    string                `json:"vector_store_id"` // set when it is attached
 	Status           VectorStoreFileStatus `json:"status"`
 	LastError        *VectorStoreFileError `json:"last_error"`
 	ChunkingStrategy ChunkingStrategy      `json:"chunking_strategy"`
 	Attributes       Attributes            `json:"attributes"`
+}
+
+// NewVectorStoreFile returns a file that is to be ingested into a store.
+func NewVectorStoreFile(now time.Time, fileID string, c ChunkingStrategy, a Attributes) *VectorStoreFile {
+	return &VectorStoreFile{
+		ID: fileID, Object: "vector_store.file", CreatedAt: now.Unix(), Status: VectorStoreFileInProgress,
+		ChunkingStrategy: c.Resolved(), Attributes: a,
+	}
 }
 
 // Codes of a [VectorStoreFileError].

@@ -6,17 +6,21 @@ import (
 	"github.com/understudy-dev/understudy"
 )
 
-// CreateAssistant stores a new assistant. Files it names must exist.
-func (db *DB) CreateAssistant(ctx context.Context, a *understudy.Assistant) error {
-	doc, err := encode(a)
-	if err != nil {
-		return err
-	}
+// CreateAssistant stores a new assistant, and vector stores with it, which are
+// added to its resources. Files and stores it names must exist.
+func (db *DB) CreateAssistant(ctx context.Context, a *understudy.Assistant, stores ...NewVectorStore) error {
 	return db.update(ctx, func(ctx context.Context, t *tx) error {
-		if err := t.useFiles(ctx, a.ID, &a.ToolResources); err != nil {
+		if err := t.createStores(ctx, &a.ToolResources, stores); err != nil {
 			return err
 		}
-		_, err := t.exec(ctx, "INSERT INTO assistants (id, doc) VALUES ($1, $2)", a.ID, doc)
+		if err := t.useResources(ctx, a.ID, &a.ToolResources); err != nil {
+			return err
+		}
+		doc, err := encode(a)
+		if err != nil {
+			return err
+		}
+		_, err = t.exec(ctx, "INSERT INTO assistants (id, doc) VALUES ($1, $2)", a.ID, doc)
 		return err
 	})
 }
@@ -30,7 +34,7 @@ func (db *DB) Assistant(ctx context.Context, id string) (*understudy.Assistant, 
 }
 
 // UpdateAssistant lets edit change the assistant and stores the result. Files
-// it names afterwards must exist. Nothing is stored if edit fails.
+// and vector stores it names afterwards must exist. Nothing is stored if edit fails.
 func (db *DB) UpdateAssistant(ctx context.Context, id string, edit func(*understudy.Assistant) error) (a *understudy.Assistant, err error) {
 	err = db.update(ctx, func(ctx context.Context, t *tx) error {
 		if a, err = document[understudy.Assistant](ctx, t, selectAssistant, id); err != nil {
@@ -39,7 +43,7 @@ func (db *DB) UpdateAssistant(ctx context.Context, id string, edit func(*underst
 		if err := edit(a); err != nil {
 			return err
 		}
-		if err := t.useFiles(ctx, id, &a.ToolResources); err != nil {
+		if err := t.useResources(ctx, id, &a.ToolResources); err != nil {
 			return err
 		}
 		return t.save(ctx, "assistants", id, a)
@@ -56,7 +60,7 @@ func (db *DB) DeleteAssistant(ctx context.Context, id string) error {
 		if err := t.remove(ctx, "assistants", id); err != nil {
 			return notFound(err, "assistant", id)
 		}
-		return t.useFiles(ctx, id, nil)
+		return t.useResources(ctx, id, nil)
 	})
 }
 

@@ -83,10 +83,13 @@ type listing struct {
 	table string
 	where string // "" for all; placeholders $1 … for args
 	args  []any
+	scope string // what precedes the ids in the table deleted: they are unique within it only
 
-	// metadata is what the objects shown must have in theirs. It does not move the
-	// others out of the list: a page may begin after an object that is not shown.
+	// metadata is what the objects shown must have in theirs, and status their
+	// status, "" for any. They do not move the others out of the list: a page may
+	// begin after an object that is not shown.
 	metadata understudy.Metadata
+	status   string
 }
 
 // page reads one page and reports whether more follows it in the listing's
@@ -95,6 +98,10 @@ func page[T any](ctx context.Context, db *DB, l listing, p understudy.Page) ([]*
 	conds, args := []string{}, slices.Clone(l.args)
 	if l.where != "" {
 		conds = append(conds, l.where)
+	}
+	if l.status != "" {
+		args = append(args, l.status)
+		conds = append(conds, fmt.Sprintf("status = $%d", len(args)))
 	}
 	bound := func(cursor, param string, forward bool) error {
 		if cursor == "" {
@@ -162,7 +169,7 @@ func (db *DB) position(ctx context.Context, l listing, id string) (seq int64, er
 	args := append(slices.Clone(l.args), id)
 	err = one(ctx, db, fmt.Sprintf("SELECT seq FROM %s WHERE id = $%d%s", l.table, len(args), cond), args, &seq)
 	if errors.Is(err, sql.ErrNoRows) {
-		err = one(ctx, db, "SELECT seq FROM deleted WHERE id = $1", []any{id}, &seq)
+		err = one(ctx, db, "SELECT seq FROM deleted WHERE id = $1", []any{l.scope + id}, &seq)
 	}
 	return seq, err
 }

@@ -39,8 +39,9 @@ func (db *DB) File(ctx context.Context, id string) (*understudy.File, error) {
 	return f, err
 }
 
-// DeleteFile deletes the description of a file and takes it off the lists of
-// the assistants and threads that had it. The caller deletes the bytes.
+// DeleteFile deletes the description of a file, takes it off the lists of the
+// assistants and threads that had it, and detaches it from all vector stores.
+// The caller deletes the bytes.
 func (db *DB) DeleteFile(ctx context.Context, id string) error {
 	return db.update(ctx, func(ctx context.Context, t *tx) error {
 		err := t.remove(ctx, "files", id)
@@ -50,7 +51,7 @@ func (db *DB) DeleteFile(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return t.dropUses(ctx, id)
+		return t.dropFileUses(ctx, id)
 	})
 }
 
@@ -70,27 +71,35 @@ func (db *DB) ExpiredFiles(ctx context.Context, limit int) ([]string, error) {
 	return column(ctx, db, "SELECT id FROM files WHERE expires_at > 0 AND expires_at <= $1 LIMIT $2", now().Unix(), limit)
 }
 
-// useFiles records which files an object lists, having checked that they
-// exist. nil resources list nothing.
-func (t *tx) useFiles(ctx context.Context, objectID string, r *understudy.ToolResources) error {
+// useResources records which files and vector stores an object lists, having
+// checked that they exist. nil resources list nothing.
+func (t *tx) useResources(ctx context.Context, objectID string, r *understudy.ToolResources) error {
 	if err := t.checkResources(ctx, r); err != nil {
 		return err
 	}
-	if _, err := t.exec(ctx, "DELETE FROM file_uses WHERE object_id = $1", objectID); err != nil {
-		return err
-	}
-	for _, id := range r.CodeFileIDs() {
-		if _, err := t.exec(ctx, "INSERT INTO file_uses (file_id, object_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", id, objectID); err != nil {
+	for _, uses := range []struct {
+		table, column string
+		ids           []string
+	}{
+		{"file_uses", "file_id", r.CodeFileIDs()},
+		{"vector_store_uses", "store_id", r.VectorStoreIDs()},
+	} {
+		if _, err := t.exec(ctx, "DELETE FROM "+uses.table+" WHERE object_id = $1", objectID); err != nil {
 			return err
+		}
+		for _, id := range uses.ids {
+			if _, err := t.exec(ctx, "INSERT INTO "+uses.table+" ("+uses.column+", object_id) VALUES ($1, $2) ON CONFLICT DO NOTHING", id, objectID); err != nil {
+				return err
+			}
 		}
 	}
 	return nil
 }
 
-// checkResources fails if what r names does not exist. There are no vector stores.
+// checkResources fails if what r names does not exist.
 func (t *tx) checkResources(ctx context.Context, r *understudy.ToolResources) error {
-	if r != nil && r.FileSearch != nil && len(r.FileSearch.VectorStoreIDs) > 0 {
-		return understudy.NotFound("vector store", r.FileSearch.VectorStoreIDs[0])
+	if err := t.checkVectorStores(ctx, r.VectorStoreIDs()); err != nil {
+		return err
 	}
 	return t.checkFiles(ctx, r.CodeFileIDs())
 }
@@ -113,34 +122,64 @@ func (t *tx) checkFiles(ctx context.Context, ids []string) error {
 	return nil
 }
 
-// dropUses takes a file off the lists of all objects.
-func (t *tx) dropUses(ctx context.Context, fileID string) error {
-	owners, err := column(ctx, t, "SELECT object_id FROM file_uses WHERE file_id = $1", fileID)
+// dropFileUses takes a file off the lists of all objects.
+func (t *tx) dropFileUses(ctx context.Context, id string) error {
+	owners, err := column(ctx, t, "SELECT object_id FROM file_uses WHERE file_id = $1", id)
 	if err != nil {
 		return err
 	}
-	for _, id := range owners {
-		if strings.HasPrefix(id, understudy.PrefixThread) {
-			err = dropFile(ctx, t, "threads", id, func(v *understudy.Thread) *understudy.ToolResources { return &v.ToolResources }, fileID)
-		} else {
-			err = dropFile(ctx, t, "assistants", id, func(v *understudy.Assistant) *understudy.ToolResources { return &v.ToolResources }, fileID)
+	err = t.editResources(ctx, owners, func(r *understudy.ToolResources) {
+		if ci := r.CodeInterpreter; ci != nil {
+			ci.FileIDs = slices.DeleteFunc(ci.FileIDs, func(f string) bool { return f == id })
 		}
-		if err != nil {
-			return err
-		}
+	})
+	if err != nil {
+		return fmt.Errorf("user of file %s: %w", id, err)
 	}
-	_, err = t.exec(ctx, "DELETE FROM file_uses WHERE file_id = $1", fileID)
+	_, err = t.exec(ctx, "DELETE FROM file_uses WHERE file_id = $1", id)
 	return err
 }
 
-func dropFile[T any](ctx context.Context, t *tx, table, id string, resources func(*T) *understudy.ToolResources, fileID string) error {
+// dropVectorStoreUses takes a vector store off the lists of all objects.
+func (t *tx) dropVectorStoreUses(ctx context.Context, id string) error {
+	owners, err := column(ctx, t, "SELECT object_id FROM vector_store_uses WHERE store_id = $1", id)
+	if err != nil {
+		return err
+	}
+	err = t.editResources(ctx, owners, func(r *understudy.ToolResources) {
+		if fs := r.FileSearch; fs != nil {
+			fs.VectorStoreIDs = slices.DeleteFunc(fs.VectorStoreIDs, func(v string) bool { return v == id })
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("user of vector store %s: %w", id, err)
+	}
+	_, err = t.exec(ctx, "DELETE FROM vector_store_uses WHERE store_id = $1", id)
+	return err
+}
+
+// editResources changes the resources of assistants and threads.
+func (t *tx) editResources(ctx context.Context, owners []string, edit func(*understudy.ToolResources)) error {
+	for _, id := range owners {
+		var err error
+		if strings.HasPrefix(id, understudy.PrefixThread) {
+			err = editDocument(ctx, t, "threads", id, func(v *understudy.Thread) { edit(&v.ToolResources) })
+		} else {
+			err = editDocument(ctx, t, "assistants", id, func(v *understudy.Assistant) { edit(&v.ToolResources) })
+		}
+		if err != nil {
+			return fmt.Errorf("%s: %w", id, err)
+		}
+	}
+	return nil
+}
+
+func editDocument[T any](ctx context.Context, t *tx, table, id string, edit func(*T)) error {
 	v, err := document[T](ctx, t, "SELECT doc FROM "+table+" WHERE id = $1", id)
 	if err != nil {
-		return fmt.Errorf("user %s of file %s: %w", id, fileID, err)
+		return err
 	}
-	if ci := resources(v).CodeInterpreter; ci != nil {
-		ci.FileIDs = slices.DeleteFunc(ci.FileIDs, func(f string) bool { return f == fileID })
-	}
+	edit(v)
 	return t.save(ctx, table, id, v)
 }
 

@@ -11,13 +11,14 @@ import (
 	"github.com/understudy-dev/understudy"
 )
 
-// ErrLeaseLost says that another engine has taken a run over, or that it ended:
-// whoever gets it must stop executing the run and write nothing more.
-var ErrLeaseLost = errors.New("the lease on the run is lost")
+// ErrLeaseLost says that another engine has taken a run or a file over, or that
+// it ended or is gone: whoever gets it must stop working on it and write nothing
+// more.
+var ErrLeaseLost = errors.New("the lease is lost")
 
-// ErrNotClaimable says that there is nothing to do for a run now: it is over,
-// waits for its client, or another engine executes it.
-var ErrNotClaimable = errors.New("the run cannot be claimed")
+// ErrNotClaimable says that there is nothing to do now: the run is over, waits
+// for its client, or another engine executes it; no file waits to be ingested.
+var ErrNotClaimable = errors.New("there is nothing to claim")
 
 // Claim is the right to execute a run until its lease lapses. Fence tells it
 // from earlier and later claims on the same run.

@@ -13,12 +13,13 @@ import (
 )
 
 // NewRun is a run to be created. With Thread set, that thread is created with
-// it, and Messages are its first; otherwise Messages are added to the existing
-// thread that the run names.
+// it, Messages are its first and Stores are made for it; otherwise Messages are
+// added to the existing thread that the run names.
 type NewRun struct {
 	Run      *understudy.Run
 	Thread   *understudy.Thread
 	Messages []*understudy.Message
+	Stores   []NewVectorStore
 }
 
 // CreateRun stores a queued run and its first events. It is refused if the
@@ -63,7 +64,7 @@ func (db *DB) CreateRun(ctx context.Context, n NewRun) error {
 // none.
 func (t *tx) prepareThread(ctx context.Context, n NewRun) error {
 	if n.Thread != nil {
-		if err := t.createThread(ctx, n.Thread, n.Messages); err != nil {
+		if err := t.createThread(ctx, n.Thread, n.Messages, n.Stores); err != nil {
 			return err
 		}
 	} else {

@@ -11,21 +11,21 @@ import (
 	"github.com/understudy-dev/understudy"
 )
 
-// CreateThread stores a new thread with its first messages. Files they attach
-// for the code interpreter are added to the thread's resources, as seen in th
-// afterwards.
-func (db *DB) CreateThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message) error {
-	return db.update(ctx, func(ctx context.Context, t *tx) error { return t.createThread(ctx, th, messages) })
+// CreateThread stores a new thread with its first messages, and vector stores
+// with it, which are added to its resources. Files that the messages attach are
+// added too, as seen in th afterwards; see [DB.CreateMessage].
+func (db *DB) CreateThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message, stores ...NewVectorStore) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error { return t.createThread(ctx, th, messages, stores) })
 }
 
-func (t *tx) createThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message) error {
-	for _, m := range messages {
-		attach(&th.ToolResources, m.Attachments)
-	}
-	if err := checkAttached(&th.ToolResources); err != nil {
+func (t *tx) createThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message, stores []NewVectorStore) error {
+	if err := t.createStores(ctx, &th.ToolResources, stores); err != nil {
 		return err
 	}
-	if err := t.useFiles(ctx, th.ID, &th.ToolResources); err != nil {
+	if _, err := t.attach(ctx, &th.ToolResources, messages); err != nil {
+		return err
+	}
+	if err := t.useResources(ctx, th.ID, &th.ToolResources); err != nil {
 		return err
 	}
 	doc, err := encode(th)
@@ -43,21 +43,73 @@ func (t *tx) createThread(ctx context.Context, th *understudy.Thread, messages [
 	return nil
 }
 
-// attach adds the files attached for the code interpreter to r and reports
-// whether there were new ones.
-func attach(r *understudy.ToolResources, attachments []understudy.Attachment) (changed bool) {
-	for _, a := range attachments {
-		forCode := slices.Contains(a.Tools, understudy.AttachmentTool{Type: understudy.ToolCodeInterpreter})
-		if !forCode || slices.Contains(r.CodeFileIDs(), a.FileID) {
-			continue
+// attach gives the files that messages attach to the tools they are for: it adds
+// them to a thread's resources r, and reports whether those have changed.
+func (t *tx) attach(ctx context.Context, r *understudy.ToolResources, messages []*understudy.Message) (changed bool, err error) {
+	for _, m := range messages {
+		for _, id := range attached(m, understudy.ToolCodeInterpreter) {
+			if slices.Contains(r.CodeFileIDs(), id) {
+				continue
+			}
+			if r.CodeInterpreter == nil {
+				r.CodeInterpreter = new(understudy.CodeInterpreterResources{})
+			}
+			r.CodeInterpreter.FileIDs = append(r.CodeInterpreter.FileIDs, id)
+			changed = true
 		}
-		if r.CodeInterpreter == nil {
-			r.CodeInterpreter = new(understudy.CodeInterpreterResources{})
-		}
-		r.CodeInterpreter.FileIDs = append(r.CodeInterpreter.FileIDs, a.FileID)
-		changed = true
 	}
-	return changed
+	if err := checkAttached(r); err != nil {
+		return false, err
+	}
+	var search []string
+	for _, m := range messages {
+		for _, id := range attached(m, understudy.ToolFileSearch) {
+			if !slices.Contains(search, id) {
+				search = append(search, id)
+			}
+		}
+	}
+	added, err := t.attachToStore(ctx, r, search)
+	return changed || added, err
+}
+
+// attached returns the files that a message attaches for a tool.
+func attached(m *understudy.Message, tool understudy.ToolType) []string {
+	var ids []string
+	for _, a := range m.Attachments {
+		if slices.Contains(a.Tools, understudy.AttachmentTool{Type: tool}) {
+			ids = append(ids, a.FileID)
+		}
+	}
+	return ids
+}
+
+// attachToStore adds files to the vector store of a thread with the resources r,
+// unless it has them already. If there is no store yet, it makes one and reports
+// that r has changed.
+func (t *tx) attachToStore(ctx context.Context, r *understudy.ToolResources, fileIDs []string) (changed bool, err error) {
+	if len(fileIDs) == 0 {
+		return false, nil
+	}
+	n := NewVectorStore{Store: understudy.NewVectorStore(now(), understudy.ThreadStoreDays)}
+	stores := r.VectorStoreIDs()
+	for _, id := range fileIDs {
+		if len(stores) > 0 {
+			var found string
+			err := one(ctx, t, "SELECT id FROM vector_store_file_objects WHERE id = $1 AND store_id = $2 AND status IN ('in_progress', 'completed')", []any{id, stores[0]}, &found)
+			if err == nil {
+				continue
+			}
+			if !errors.Is(err, sql.ErrNoRows) {
+				return false, err
+			}
+		}
+		n.Files = append(n.Files, understudy.NewVectorStoreFile(now(), id, understudy.ChunkingStrategy{}, nil))
+	}
+	if len(stores) == 0 {
+		return true, t.createStores(ctx, r, []NewVectorStore{n})
+	}
+	return false, t.attachFiles(ctx, stores[0], "", n.Files)
 }
 
 // checkAttached refuses attachments that would give a thread too many files.
@@ -94,7 +146,7 @@ func (db *DB) UpdateThread(ctx context.Context, id string, edit func(*understudy
 		if err := edit(th); err != nil {
 			return err
 		}
-		if err := t.useFiles(ctx, id, &th.ToolResources); err != nil {
+		if err := t.useResources(ctx, id, &th.ToolResources); err != nil {
 			return err
 		}
 		return t.save(ctx, "threads", id, th)
@@ -125,12 +177,14 @@ func (db *DB) DeleteThread(ctx context.Context, id string) error {
 			},
 			rolledBack: func() {},
 		})
-		return t.useFiles(ctx, id, nil)
+		return t.useResources(ctx, id, nil)
 	})
 }
 
 // CreateMessage adds a message to its thread, and the files it attaches to the
-// thread's resources. It is refused while a run of the thread is active.
+// thread's resources: those for the code interpreter to its files, those for file
+// search to its vector store, which is made if there is none. It is refused while
+// a run of the thread is active.
 func (db *DB) CreateMessage(ctx context.Context, m *understudy.Message) error {
 	return db.update(ctx, func(ctx context.Context, t *tx) error {
 		if run, err := t.activeRun(ctx, m.ThreadID); err != nil {
@@ -148,15 +202,12 @@ func (t *tx) addMessages(ctx context.Context, threadID string, messages []*under
 	if err != nil {
 		return notFound(err, "thread", threadID)
 	}
-	changed := false
-	for _, m := range messages {
-		changed = attach(&th.ToolResources, m.Attachments) || changed
+	changed, err := t.attach(ctx, &th.ToolResources, messages)
+	if err != nil {
+		return err
 	}
 	if changed {
-		if err := checkAttached(&th.ToolResources); err != nil {
-			return err
-		}
-		if err := t.useFiles(ctx, threadID, &th.ToolResources); err != nil {
+		if err := t.useResources(ctx, threadID, &th.ToolResources); err != nil {
 			return err
 		}
 		if err := t.save(ctx, "threads", threadID, th); err != nil {

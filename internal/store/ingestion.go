@@ -1,0 +1,233 @@
+package store
+
+import (
+	"context"
+	"database/sql"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/understudy-dev/understudy"
+)
+
+// IngestClaim is the right to ingest a file of a vector store until its lease
+// lapses. Fence tells it from all other claims. It is lost when the file is
+// detached, deleted, attached anew or cancelled, and when its store expires.
+type IngestClaim struct {
+	StoreID, FileID string
+	Fence           int64
+}
+
+const waiting = "status = 'in_progress' AND lease_until <= $1"
+
+// ClaimIngestion takes the file that has waited longest for owner until lease
+// from now: one that nobody ingests, or whose lease has lapsed. It returns
+// [ErrNotClaimable] if there is none.
+func (db *DB) ClaimIngestion(ctx context.Context, owner string, lease time.Duration) (c IngestClaim, vf *understudy.VectorStoreFile, f *understudy.File, err error) {
+	const oldest = "SELECT seq, store_id, file_id FROM vector_store_files WHERE " + waiting + " ORDER BY lease_until, seq LIMIT 1"
+	var seq int64
+	// Asking costs no transaction: mostly, nothing waits.
+	if err := one(ctx, db, oldest, []any{now().UnixMilli()}, &seq, &c.StoreID, &c.FileID); err != nil {
+		return IngestClaim{}, nil, nil, notClaimable(err)
+	}
+	err = db.update(ctx, func(ctx context.Context, t *tx) error {
+		at := now()
+		if err := one(ctx, t, oldest, []any{at.UnixMilli()}, &seq, &c.StoreID, &c.FileID); err != nil {
+			return err
+		}
+		if err := one(ctx, t, "UPDATE ingestion_claims SET last = last + 1 RETURNING last", nil, &c.Fence); err != nil {
+			return err
+		}
+		if _, err := t.exec(ctx, "UPDATE vector_store_files SET owner = $1, lease_until = $2, fence = $3 WHERE seq = $4",
+			owner, at.Add(lease).UnixMilli(), c.Fence, seq); err != nil {
+			return err
+		}
+		if vf, err = document[understudy.VectorStoreFile](ctx, t, selectVectorStoreFile, c.FileID, c.StoreID); err != nil {
+			return err
+		}
+		f, err = document[understudy.File](ctx, t, "SELECT doc FROM files WHERE id = $1", c.FileID)
+		return err
+	})
+	if err != nil {
+		return IngestClaim{}, nil, nil, notClaimable(err)
+	}
+	return c, vf, f, nil
+}
+
+func notClaimable(err error) error {
+	if errors.Is(err, sql.ErrNoRows) {
+		return ErrNotClaimable
+	}
+	return err
+}
+
+// RenewIngestions extends the leases of those of the claims that owner still
+// holds. The others are found out by their end.
+func (db *DB) RenewIngestions(ctx context.Context, owner string, claims []IngestClaim, lease time.Duration) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		until := now().Add(lease).UnixMilli()
+		for _, c := range claims {
+			if _, err := t.exec(ctx, "UPDATE vector_store_files SET lease_until = $1 WHERE store_id = $2 AND file_id = $3 AND fence = $4 AND owner = $5",
+				until, c.StoreID, c.FileID, c.Fence, owner); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// ReleaseIngestions gives back all files of owner, which must have stopped
+// ingesting them.
+func (db *DB) ReleaseIngestions(ctx context.Context, owner string) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		_, err := t.exec(ctx, "UPDATE vector_store_files SET owner = '', lease_until = 0, fence = 0 WHERE owner = $1 AND owner <> ''", owner)
+		return err
+	})
+}
+
+// FinishIngestion completes a claimed file: segment is the key of its index, and
+// usageBytes what it takes in its store. With [ErrLeaseLost] nothing has become
+// of the file, and the segment is among the unused ones.
+func (db *DB) FinishIngestion(ctx context.Context, c IngestClaim, segment string, usageBytes int64) error {
+	lost := false
+	err := db.update(ctx, func(ctx context.Context, t *tx) error {
+		done, err := t.exec(ctx, "UPDATE vector_store_files SET status = 'completed', segment = $1, usage_bytes = $2, owner = '', lease_until = 0 "+
+			"WHERE store_id = $3 AND file_id = $4 AND fence = $5 AND owner <> ''", segment, usageBytes, c.StoreID, c.FileID, c.Fence)
+		if err != nil {
+			return err
+		}
+		n, err := done.RowsAffected()
+		if err != nil || n > 0 {
+			return err
+		}
+		lost = true // no error yet: what follows is to be committed
+		_, err = t.exec(ctx, "INSERT INTO unused_segments (segment) VALUES ($1) ON CONFLICT DO NOTHING", segment)
+		return err
+	})
+	if err == nil && lost {
+		return ErrLeaseLost
+	}
+	return err
+}
+
+// FailIngestion ends a claimed file that cannot be made searchable. It returns
+// [ErrLeaseLost] if the claim no longer holds.
+func (db *DB) FailIngestion(ctx context.Context, c IngestClaim, e understudy.VectorStoreFileError) error {
+	lastError, err := encode(e)
+	if err != nil {
+		return err
+	}
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		done, err := t.exec(ctx, "UPDATE vector_store_files SET status = 'failed', doc = json_set(doc, '$.last_error', json($1)), owner = '', lease_until = 0 "+
+			"WHERE store_id = $2 AND file_id = $3 AND fence = $4 AND owner <> ''", lastError, c.StoreID, c.FileID, c.Fence)
+		if err != nil {
+			return err
+		}
+		if n, err := done.RowsAffected(); err != nil || n > 0 {
+			return err
+		}
+		return ErrLeaseLost
+	})
+}
+
+// IngestionsPending reports whether files of a store are still to be ingested.
+// A store that does not exist has none.
+func (db *DB) IngestionsPending(ctx context.Context, storeID string) (bool, error) {
+	var pending bool
+	err := one(ctx, db, "SELECT in_progress > 0 FROM vector_stores WHERE id = $1", []any{storeID}, &pending)
+	if errors.Is(err, sql.ErrNoRows) {
+		return false, nil
+	}
+	return pending, err
+}
+
+// IndexedFile is a file of a vector store that can be searched.
+type IndexedFile struct {
+	StoreID, FileID, Filename string
+	Segment                   string // the key of its index
+	Attributes                understudy.Attributes
+}
+
+const selectIndexed = "SELECT v.store_id, v.file_id, f.doc ->> 'filename', v.segment, v.doc -> 'attributes' " +
+	"FROM vector_store_files AS v JOIN files AS f ON f.id = v.file_id WHERE v.segment <> '' AND "
+
+// IndexedFiles returns the files of stores that can be searched, in the order in
+// which they were attached, store by store.
+func (db *DB) IndexedFiles(ctx context.Context, storeIDs ...string) ([]IndexedFile, error) {
+	var all []IndexedFile
+	for _, id := range storeIDs {
+		found, err := indexed(ctx, db, selectIndexed+"v.store_id = $1 ORDER BY v.seq", id)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
+}
+
+// IndexedFile returns a file of a store that can be searched. For one that
+// cannot, the error says why.
+func (db *DB) IndexedFile(ctx context.Context, storeID, fileID string) (IndexedFile, error) {
+	found, err := indexed(ctx, db, selectIndexed+"v.store_id = $1 AND v.file_id = $2", storeID, fileID)
+	if err != nil {
+		return IndexedFile{}, err
+	}
+	if len(found) == 1 {
+		return found[0], nil
+	}
+	f, err := db.VectorStoreFile(ctx, storeID, fileID)
+	if err != nil {
+		return IndexedFile{}, err
+	}
+	if v, err := db.VectorStore(ctx, storeID); err != nil {
+		return IndexedFile{}, err
+	} else if v.Status == understudy.VectorStoreExpired {
+		return IndexedFile{}, storeExpired(storeID)
+	}
+	return IndexedFile{}, understudy.Invalid("File '%s' in vector store '%s' cannot be read: its status is '%s'.", fileID, storeID, f.Status)
+}
+
+func indexed(ctx context.Context, q querier, query string, args ...any) ([]IndexedFile, error) {
+	rows, err := q.query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	var all []IndexedFile
+	for rows.Next() {
+		var f IndexedFile
+		var attributes string
+		if err := rows.Scan(&f.StoreID, &f.FileID, &f.Filename, &f.Segment, &attributes); err != nil {
+			return nil, err
+		}
+		if attributes != "{}" {
+			if err := json.Unmarshal([]byte(attributes), &f.Attributes); err != nil {
+				return nil, fmt.Errorf("attributes of %s in %s: %w", f.FileID, f.StoreID, err)
+			}
+		}
+		all = append(all, f)
+	}
+	return all, rows.Err()
+}
+
+// UnusedSegments returns at most limit segments that no file has any more. Who
+// has removed their bytes calls [DB.ForgetSegments].
+func (db *DB) UnusedSegments(ctx context.Context, limit int) ([]string, error) {
+	return column(ctx, db, "SELECT segment FROM unused_segments LIMIT $1", limit)
+}
+
+// ForgetSegments removes segments from the unused ones.
+func (db *DB) ForgetSegments(ctx context.Context, segments []string) error {
+	if len(segments) == 0 {
+		return nil
+	}
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		for _, s := range segments {
+			if _, err := t.exec(ctx, "DELETE FROM unused_segments WHERE segment = $1", s); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
