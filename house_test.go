@@ -31,8 +31,11 @@ var rooms = map[string][]string{
 	"internal/engine":          {".", "internal/model", "internal/sandbox", "internal/store"},
 	"internal/api":             {".", "internal/blob", "internal/store"},
 	"internal/bench":           {"internal/sandbox"},
+	"internal/e2e/contract":    {},
 	"internal/e2e/crash":       {},
+	"internal/e2e/differences": {},
 	"internal/e2e/filetypes":   {},
+	"internal/e2e/program":     {},
 	"internal/e2e/replay":      {},
 	"internal/e2e/sdk":         {},
 	"cmd/understudy": {
@@ -46,8 +49,10 @@ var testRooms = map[string][]string{
 	"internal/model":         {"internal/model/modeltest"},
 	"internal/engine":        {"internal/blob", "internal/model/modeltest"},
 	"internal/api":           {"internal/engine", "internal/model", "internal/model/modeltest", "internal/sandbox"},
+	"internal/e2e/contract":  {"internal/api", "internal/e2e/differences", "internal/e2e/program"},
 	"internal/e2e/crash":     {".", "internal/model/modeltest"},
 	"internal/e2e/filetypes": {"internal/pyenv", "internal/sandbox", "python"},
+	"internal/e2e/replay":    {"internal/e2e/differences", "internal/e2e/program"},
 }
 
 // stdlibOnly are the packages that import nothing from outside this module.

@@ -3,6 +3,8 @@ package api
 import (
 	"context"
 	"net/http"
+	"slices"
+	"strings"
 )
 
 // routes is the whole API, without the dialects' prefixes. All dialects share
@@ -61,4 +63,15 @@ func healthHandler(health func(context.Context) any) http.Handler {
 			http.Error(w, "health report not encoded", http.StatusInternalServerError)
 		}
 	})
+}
+
+// Routes returns the rows of the route table, "GET /assistants" and so on,
+// without the dialects' prefixes: what there is to be tested and documented.
+func Routes() []string {
+	var list []string
+	for pattern := range new(server).routes() {
+		list = append(list, strings.Join(strings.Fields(pattern), " "))
+	}
+	slices.Sort(list)
+	return list
 }

@@ -2,10 +2,6 @@ package replay
 
 import (
 	"encoding/json"
-	"fmt"
-	"os"
-	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 
@@ -159,35 +155,6 @@ func TestTurns(t *testing.T) {
 			got, err := tr.turns()
 			if diff := cmp.Diff(test.want, got); diff != "" || err != nil {
 				t.Errorf("turns: %v (-want +got):\n%s", err, diff)
-			}
-		})
-	}
-}
-
-func TestReadList(t *testing.T) {
-	tests := []struct {
-		text string
-		ok   bool
-	}{
-		{"# nothing\n\n", true},
-		{"GET /files* $.a[].b | extra key | because", true},
-		{"GET /files $.a | extra key |", false},
-		{"GET /files $.a | extra key", false},
-		{"GET /files $.a | extra keys | because", false},
-	}
-	for i, test := range tests {
-		t.Run(fmt.Sprint(i), func(t *testing.T) {
-			file := filepath.Join(t.TempDir(), "list")
-			if err := os.WriteFile(file, []byte(test.text), 0o600); err != nil {
-				t.Fatal(err)
-			}
-			list, err := readList(file)
-			if (err == nil) != test.ok {
-				t.Fatalf("%q: %v", test.text, err)
-			}
-			d := difference{where: "GET /files?x $.a[].b", kind: extraKey}
-			if got, want := find(list, d), slices.ContainsFunc(list, func(l *listed) bool { return l.used }); got != want || got != strings.Contains(test.text, "*") {
-				t.Errorf("%q: found is %v, used is %v", test.text, got, want)
 			}
 		})
 	}
