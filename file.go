@@ -1,5 +1,11 @@
 package understudy
 
+import (
+	"path"
+	"slices"
+	"strings"
+)
+
 // Purpose says what a file was uploaded or generated for.
 type Purpose string
 
@@ -25,4 +31,17 @@ type File struct {
 	ExpiresAt     *int64  `json:"expires_at"`
 	Status        string  `json:"status"` // always "processed": nothing is done to a file before it can be used
 	StatusDetails *string `json:"status_details"`
+}
+
+var searchable = []string{".c", ".cpp", ".cs", ".css", ".doc", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf", ".php", ".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt"}
+
+// Extension returns the extension of the file's name in lower case, with its dot;
+// "" if it has none.
+func (f *File) Extension() string { return strings.ToLower(path.Ext(f.Filename)) }
+
+// Searchable reports whether the protocol takes files with this extension for
+// file search. Files without one are taken.
+func (f *File) Searchable() bool {
+	ext := f.Extension()
+	return ext == "" || slices.Contains(searchable, ext)
 }

@@ -20,7 +20,7 @@ type assistantRequest struct {
 	Tools           []understudy.Tool          `json:"tools"`
 	ToolResources   *toolResourcesRequest      `json:"tool_resources"`
 	FileIDs         []string                   `json:"file_ids"` // v1's place of files
-	Metadata        understudy.Metadata        `json:"metadata"`
+	Metadata        metadataValues             `json:"metadata"`
 	Temperature     *understudy.Float          `json:"temperature"`
 	TopP            *understudy.Float          `json:"top_p"`
 	ResponseFormat  *understudy.ResponseFormat `json:"response_format"`
@@ -40,7 +40,7 @@ func (q *assistantRequest) apply(a *understudy.Assistant) error {
 		a.Tools = tools(q.Tools)
 	}
 	if q.Metadata != nil {
-		a.Metadata = q.Metadata
+		a.Metadata = understudy.Metadata(q.Metadata)
 	}
 	if err := q.ToolResources.apply(&a.ToolResources); err != nil {
 		return err
@@ -68,7 +68,7 @@ func setPointer[T any](field **T, v *T) {
 func tools(in []understudy.Tool) []understudy.Tool {
 	out := make([]understudy.Tool, len(in))
 	for i, t := range in {
-		if t.Type == "retrieval" {
+		if t.Type == toolRetrieval {
 			t.Type = understudy.ToolFileSearch
 		}
 		if t.Type != understudy.ToolFunction {
@@ -153,9 +153,12 @@ func addCodeFiles(r *understudy.ToolResources, ids []string) {
 	r.CodeInterpreter = new(understudy.CodeInterpreterResources{FileIDs: dedupe(slices.Concat(r.CodeFileIDs(), ids))})
 }
 
-// existingFiles returns those of v1's file_ids that name a file. Version 2
-// takes no notice of the others.
-func (s *server) existingFiles(ctx context.Context, ids []string) ([]string, error) {
+// attachedFiles returns the files that a request's file_ids name. Version 2, which
+// has no such parameter, takes no notice of ids that are no file's.
+func (s *server) attachedFiles(ctx context.Context, ids []string) ([]string, error) {
+	if s.dialect.v1 {
+		return dedupe(slices.Clone(ids)), nil
+	}
 	var found []string
 	for _, id := range ids {
 		_, err := s.Store.File(ctx, id)
@@ -175,7 +178,7 @@ func (s *server) decodeAssistant(w http.ResponseWriter, r *http.Request, sch *sc
 	if err := s.decode(w, r, sch, q); err != nil {
 		return nil, err
 	}
-	files, err := s.existingFiles(r.Context(), q.FileIDs)
+	files, err := s.attachedFiles(r.Context(), q.FileIDs)
 	q.FileIDs = files
 	return q, err
 }

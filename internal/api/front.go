@@ -43,7 +43,7 @@ func New(c Config) http.Handler {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
 	f := &front{gate: newGate(c.Keys), log: c.Logger, health: healthHandler(c.Health)}
-	for _, d := range []*dialect{openAI(), azure()} {
+	for _, d := range newDialects() {
 		s := &server{Config: c, dialect: d, schemas: newSchemas(d), mux: http.NewServeMux(), log: c.Logger}
 		s.register()
 		f.servers = append(f.servers, s)
@@ -55,7 +55,11 @@ func New(c Config) http.Handler {
 // methods that have none.
 func (s *server) register() {
 	paths := make(map[string]bool)
-	for pattern, h := range s.routes() {
+	routes := s.routes()
+	if s.dialect.v1 {
+		s.routesV1(routes)
+	}
+	for pattern, h := range routes {
 		method, path, _ := strings.Cut(pattern, " ")
 		path = strings.TrimSpace(path)
 		s.mux.Handle(method+" "+s.dialect.prefix+path, s.wrap(h))
@@ -85,7 +89,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	rw := newResponse(w, requestID())
 	r, usable := canonical(r)
-	s := f.server(r)
+	s, demand := f.server(r)
 	defer f.finish(rw, r, s)
 	if err := f.gate.checkHost(r); err != nil {
 		s.writeError(rw, r, err)
@@ -107,22 +111,35 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.writeError(rw, r, errQuery) // or handlers would miss parameters without a word
 		return
 	}
-	if err := s.dialect.admit(strings.TrimPrefix(r.URL.Path, s.dialect.prefix), r); err != nil {
-		s.writeError(rw, r, err)
+	if demand != nil {
+		s.writeError(rw, r, demand)
 		return
+	}
+	if show := s.dialect.view; show != nil {
+		rw.view = func(v any) (any, error) { return show(r.Context(), s, v) }
 	}
 	s.mux.ServeHTTP(rw, r)
 }
 
-// server returns the one for the request's dialect; the first also answers what
-// belongs to none.
-func (f *front) server(r *http.Request) *server {
-	for _, s := range f.servers[1:] {
-		if within(r.URL.Path, s.dialect.prefix) {
-			return s
+// server returns the one for the request's dialect. If the request speaks none
+// it is one with the right prefix, and the error with which to refuse the
+// request; the first also answers what has no prefix.
+func (f *front) server(r *http.Request) (*server, error) {
+	var family *server
+	for _, s := range f.servers {
+		path, ok := strings.CutPrefix(r.URL.Path, s.dialect.prefix)
+		switch {
+		case !ok || path != "" && path[0] != '/':
+		case s.dialect.speaks(path, r):
+			return s, nil
+		case family == nil:
+			family = s
 		}
 	}
-	return f.servers[0]
+	if family == nil {
+		return f.servers[0], nil
+	}
+	return family, family.dialect.demand
 }
 
 // finish ends a request: it turns a panic into a server error and logs the
@@ -147,14 +164,14 @@ func (f *front) finish(w *response, r *http.Request, s *server) {
 }
 
 // canonical returns r with a path that [http.ServeMux] accepts as it is, so that
-// the mux has no reason to redirect: without trailing and doubled slashes, and
-// without dot segments. It reports false for paths that cannot be.
+// the mux has no reason to redirect: without trailing and doubled slashes,
+// without dot segments, and without a deployment where there is none. It reports false for paths that cannot be.
 func canonical(r *http.Request) (*http.Request, bool) {
 	escaped := r.URL.EscapedPath()
 	if r.Method == http.MethodConnect || !strings.HasPrefix(escaped, "/") {
 		return r, false
 	}
-	clean := path.Clean(escaped)
+	clean := withoutDeployment(path.Clean(escaped))
 	if clean == escaped {
 		return r, true
 	}

@@ -19,7 +19,6 @@ const (
 	wantNoKey     = `{"error":{"message":"You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from your browser and are prompted for a username and password. You can obtain an API key from https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":null}}`
 	wantWrongKey  = `{"error":{"message":"Incorrect API key provided: '*****'. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`
 	wantNoBeta    = `{"error":{"message":"You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header 'OpenAI-Beta: assistants=v2'.","type":"invalid_request_error","param":null,"code":"invalid_beta"}}`
-	wantV1        = `{"error":{"message":"This server version does not serve v1 of the Assistants API. Set the header 'OpenAI-Beta: assistants=v2'.","type":"invalid_request_error","param":null,"code":"invalid_beta"}}`
 	wantNotFound  = `{"error":{"message":"Not found","type":"invalid_request_error","param":null,"code":null}}`
 	wantMethod    = `{"error":{"message":"This path does not support the request's method.","type":"invalid_request_error","param":null,"code":"method_not_supported"}}`
 	wantAzureKey  = `{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}`
@@ -60,7 +59,7 @@ func TestFront(t *testing.T) {
 		"empty key":             {keyed, "GET", "/v1/files", map[string]string{"Authorization": "Bearer  "}, "", 401, wantNoKey},
 		"basic with a user":     {keyed, "GET", "/v1/files", map[string]string{"Authorization": basic("me", "sk-right")}, "", 401, wantNoKey},
 		"no beta":               {keyed, "GET", "/v1/threads/thread_x", map[string]string{"Authorization": "Bearer sk-right"}, "", 401, wantNoBeta},
-		"v1":                    {keyed, "GET", "/v1/assistants", map[string]string{"Authorization": "Bearer sk-right", "OpenAI-Beta": "assistants=v1"}, "", 400, wantV1},
+		"v1":                    {keyed, "GET", "/v1/assistants", map[string]string{"Authorization": "Bearer sk-right", "OpenAI-Beta": "assistants=v1"}, "", 200, wantEmptyList},
 		"unknown path":          {keyed, "GET", "/v1/nothing", map[string]string{"Authorization": "Bearer sk-right"}, "", 404, wantNotFound},
 		"similar path":          {keyed, "GET", "/v12/files", map[string]string{"Authorization": "Bearer sk-right"}, "", 404, wantNotFound},
 		"root":                  {keyed, "GET", "/", nil, "", 404, wantNotFound},
@@ -76,7 +75,20 @@ func TestFront(t *testing.T) {
 		"azure no key":             {keyed, "GET", "/openai/assistants?api-version=2024-05-01-preview", nil, "", 401, wantAzureKey},
 		"azure basic":              {keyed, "GET", "/openai/assistants?api-version=2024-05-01-preview", map[string]string{"Authorization": basic("", "sk-right")}, "", 401, wantAzureKey},
 		"azure no version":         {keyed, "GET", "/openai/assistants", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
-		"azure old version":        {keyed, "GET", "/openai/assistants?api-version=2024-02-01", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
+		"azure without preview":    {keyed, "GET", "/openai/assistants?api-version=2024-02-01", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure latest version":     {keyed, "GET", "/openai/assistants?api-version=2026-01-01", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure no such day":        {keyed, "GET", "/openai/assistants?api-version=2024-06-31", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
+		"azure more than a day":    {keyed, "GET", "/openai/assistants?api-version=2024-05-01-preview2", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
+		"azure ignores betas":      {keyed, "GET", "/openai/threads/thread_x/runs?api-version=2024-06-01", map[string]string{"Api-Key": "sk-right", "OpenAI-Beta": "assistants=v1"}, "", 404, `{"error":{"message":"No thread found with id 'thread_x'.","type":"invalid_request_error","param":null,"code":null}}`},
+		"azure undated":            {keyed, "GET", "/openai/v1/assistants", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure undated, preview":   {keyed, "GET", "/openai/v1/assistants?api-version=preview", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure undated, no key":    {keyed, "GET", "/openai/v1/files", nil, "", 401, wantAzureKey},
+		"azure undated, no path":   {keyed, "GET", "/openai/v1/nothing", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
+		"azure deployment":         {keyed, "GET", "/openai/deployments/gpt-4o/assistants?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure deployment, files":  {keyed, "GET", "/openai/deployments/gpt%2F4/files/?api-version=2024-02-15-preview", map[string]string{"Api-Key": "sk-right"}, "", 200, wantEmptyList},
+		"azure deployment, thread": {keyed, "GET", "/openai/deployments/x/threads/thread_x?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 404, `{"error":{"message":"No thread found with id 'thread_x'.","type":"invalid_request_error","param":null,"code":null}}`},
+		"azure deployment, chat":   {keyed, "POST", "/openai/deployments/x/chat/completions?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
+		"azure deployment alone":   {keyed, "GET", "/openai/deployments/threads?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
 		"azure version of letters": {keyed, "GET", "/openai/assistants?api-version=latest", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
 		"azure unknown path":       {keyed, "GET", "/openai/nothing?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 404, wantAzure404},
 		"azure method":             {keyed, "PATCH", "/openai/files?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 405, wantAzure405},

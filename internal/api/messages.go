@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
-	"errors"
 	"net/http"
 	"slices"
 	"time"
@@ -18,7 +17,7 @@ type messageRequest struct {
 	Content     contentRequest          `json:"content"`
 	Attachments []understudy.Attachment `json:"attachments"`
 	FileIDs     []string                `json:"file_ids"` // v1's place of attachments
-	Metadata    understudy.Metadata     `json:"metadata"`
+	Metadata    metadataValues          `json:"metadata"`
 }
 
 // contentRequest is the content of a new message: one text, or parts, whose
@@ -50,17 +49,11 @@ func (c *contentRequest) UnmarshalJSON(b []byte) error {
 		case understudy.ContentText:
 			part = understudy.TextContent(p.Text)
 		case understudy.ContentImageFile:
-			if p.ImageFile == nil { // where nobody has looked: a field that this request does not have
-				return errors.New("image_file without an image_file")
-			}
 			part.ImageFile = p.ImageFile
 			if part.ImageFile.Detail == "" {
 				part.ImageFile.Detail = "auto"
 			}
 		case understudy.ContentImageURL:
-			if p.ImageURL == nil {
-				return errors.New("image_url without an image_url")
-			}
 			part.ImageURL = p.ImageURL
 			if part.ImageURL.Detail == "" {
 				part.ImageURL.Detail = "auto"
@@ -96,9 +89,9 @@ func (s *server) message(ctx context.Context, threadID string, q *messageRequest
 		Role:        q.Role,
 		Content:     q.Content,
 		Attachments: q.Attachments,
-		Metadata:    q.Metadata,
+		Metadata:    understudy.Metadata(q.Metadata),
 	}
-	files, err := s.existingFiles(ctx, q.FileIDs)
+	files, err := s.attachedFiles(ctx, q.FileIDs)
 	if err != nil {
 		return nil, err
 	}
@@ -117,7 +110,7 @@ func (s *server) message(ctx context.Context, threadID string, q *messageRequest
 // attachmentTools returns tools in the terms of version 2, never nil.
 func attachmentTools(in []understudy.AttachmentTool) []understudy.AttachmentTool {
 	out := append(make([]understudy.AttachmentTool, 0, len(in)), in...)
-	if i := slices.Index(out, understudy.AttachmentTool{Type: "retrieval"}); i >= 0 {
+	if i := slices.Index(out, understudy.AttachmentTool{Type: toolRetrieval}); i >= 0 {
 		out[i].Type = understudy.ToolFileSearch
 	}
 	return out
@@ -136,7 +129,7 @@ func (s *server) createMessage(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.CreateMessage(r.Context(), m); err != nil {
+	if err := s.storeMessage(r.Context(), m); err != nil {
 		return err
 	}
 	return ok(w, m)
@@ -157,12 +150,12 @@ func (s *server) getMessage(w http.ResponseWriter, r *http.Request) error {
 // metadataRequest is the body that modifies an object of which nothing else can
 // be modified.
 type metadataRequest struct {
-	Metadata understudy.Metadata `json:"metadata"`
+	Metadata metadataValues `json:"metadata"`
 }
 
 func (q *metadataRequest) apply(m *understudy.Metadata) {
 	if q.Metadata != nil {
-		*m = q.Metadata
+		*m = understudy.Metadata(q.Metadata)
 	}
 }
 

@@ -21,6 +21,8 @@ type response struct {
 	id     string // of the request
 	start  time.Time
 	status int // 0 until the header was written
+
+	view func(any) (any, error) // of the dialect; nil: objects are shown as they are
 }
 
 func newResponse(w http.ResponseWriter, id string) *response {
@@ -102,5 +104,13 @@ func writeJSON(w http.ResponseWriter, status int, v any) error {
 	return nil
 }
 
-// ok answers with v.
-func ok(w http.ResponseWriter, v any) error { return writeJSON(w, http.StatusOK, v) }
+// ok answers with v, as the request's dialect shows it.
+func ok(w http.ResponseWriter, v any) error {
+	if rw, is := w.(*response); is && rw.view != nil {
+		var err error
+		if v, err = rw.view(v); err != nil {
+			return err
+		}
+	}
+	return writeJSON(w, http.StatusOK, v)
+}

@@ -2,13 +2,14 @@ package api
 
 import (
 	"context"
+	"maps"
 	"net/http"
 	"slices"
 	"strings"
 )
 
-// routes is the whole API, without the dialects' prefixes. All dialects share
-// it.
+// routes is the whole API, without the dialects' prefixes. The dialects of
+// version 2 share it; see routesV1 for the others.
 func (s *server) routes() map[string]handler {
 	return map[string]handler{
 		"GET    /assistants":                s.listAssistants,
@@ -48,6 +49,23 @@ func (s *server) routes() map[string]handler {
 		"GET    /models":            s.listModels,
 		"GET    /models/{model...}": s.getModel,
 	}
+}
+
+// routesV1 changes routes into those of version 1.
+func (s *server) routesV1(routes map[string]handler) {
+	delete(routes, "DELETE /threads/{thread_id}/messages/{message_id}")
+	maps.Copy(routes, map[string]handler{
+		"POST   /assistants":                s.createAssistantV1,
+		"POST   /assistants/{assistant_id}": s.modifyAssistantV1,
+
+		"GET    /assistants/{assistant_id}/files":           s.listAssistantFiles,
+		"POST   /assistants/{assistant_id}/files":           s.createAssistantFile,
+		"GET    /assistants/{assistant_id}/files/{file_id}": s.getAssistantFile,
+		"DELETE /assistants/{assistant_id}/files/{file_id}": s.deleteAssistantFile,
+
+		"GET    /threads/{thread_id}/messages/{message_id}/files":           s.listMessageFiles,
+		"GET    /threads/{thread_id}/messages/{message_id}/files/{file_id}": s.getMessageFile,
+	})
 }
 
 // healthHandler answers GET /healthz. It needs no key.

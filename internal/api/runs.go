@@ -20,7 +20,7 @@ type runRequest struct {
 	AdditionalMessages     []messageRequest               `json:"additional_messages"`
 	ReasoningEffort        *string                        `json:"reasoning_effort"`
 	Tools                  []understudy.Tool              `json:"tools"`
-	Metadata               understudy.Metadata            `json:"metadata"`
+	Metadata               metadataValues                 `json:"metadata"`
 	Temperature            *understudy.Float              `json:"temperature"`
 	TopP                   *understudy.Float              `json:"top_p"`
 	Stream                 bool                           `json:"stream"`
@@ -50,7 +50,7 @@ func (q *runRequest) resolve(a *understudy.Assistant, threadID string) (*underst
 		Model:               a.Model,
 		Instructions:        a.Instructions,
 		Tools:               a.Tools,
-		Metadata:            q.Metadata,
+		Metadata:            understudy.Metadata(q.Metadata),
 		Temperature:         a.Temperature,
 		TopP:                a.TopP,
 		ReasoningEffort:     a.ReasoningEffort,
@@ -81,7 +81,7 @@ func (q *runRequest) resolve(a *understudy.Assistant, threadID string) (*underst
 	if r.TruncationStrategy == nil {
 		r.TruncationStrategy = &understudy.TruncationStrategy{Type: "auto"}
 	}
-	if r.ToolChoice.Type == "retrieval" {
+	if r.ToolChoice.Type == toolRetrieval {
 		r.ToolChoice.Type = understudy.ToolFileSearch
 	}
 	if err := q.ToolResources.apply(&r.ToolResources); err != nil {
@@ -123,14 +123,14 @@ func (s *server) decodeRun(w http.ResponseWriter, r *http.Request, sch *schema, 
 	if _, err := includes(r.URL.Query()); err != nil {
 		return nil, nil, err
 	}
-	if threadID != "" {
-		q.Thread, q.ToolResources = threadRequest{}, nil // Azure lets unknown fields pass, unchecked
-	}
 	a, err := s.Store.Assistant(r.Context(), q.AssistantID)
 	if err != nil {
 		return nil, nil, err
 	}
 	run, err := q.resolve(a, threadID)
+	if err == nil && s.dialect.v1 {
+		err = s.giveRunFiles(r.Context(), run)
+	}
 	return q, run, err
 }
 
@@ -167,6 +167,7 @@ func (s *server) createThreadAndRun(w http.ResponseWriter, r *http.Request) erro
 // startRun stores a run, has it executed, and answers with the run or with the
 // stream of its events.
 func (s *server) startRun(w http.ResponseWriter, r *http.Request, n store.NewRun, stream bool) error {
+	n.V1 = s.dialect.v1
 	if err := s.Store.CreateRun(r.Context(), n); err != nil {
 		return err
 	}
@@ -209,6 +210,9 @@ func (s *server) modifyRun(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	run, err := s.Store.UpdateRun(r.Context(), ids[0], ids[1], func(run *understudy.Run) error {
+		if s.dialect.v1 && run.Status == understudy.RunInProgress {
+			return understudy.Invalid("Cannot update run with status '%s'.", run.Status)
+		}
 		q.apply(&run.Metadata)
 		return nil
 	})

@@ -66,13 +66,14 @@ var errSyntax = &understudy.Error{Kind: understudy.KindInvalid, Message: "We cou
 
 // validate checks that body is one JSON object as s declares. It reads the body
 // once, as a stream, and keeps nothing of it. With strict, fields that s does
-// not declare are refused; otherwise they are passed over. The error is a
+// not declare are refused; otherwise they are passed over, and renamed in body so
+// that no decoder finds them: what is decoded has been checked. The error is a
 // [*understudy.Error] that names the first offender.
 func validate(body []byte, s *schema, strict bool) error {
 	if !utf8.Valid(body) {
 		return errSyntax
 	}
-	v := validator{dec: json.NewDecoder(bytes.NewReader(body)), strict: strict, path: make([]byte, 0, 64)}
+	v := validator{body: body, dec: json.NewDecoder(bytes.NewReader(body)), strict: strict, path: make([]byte, 0, 64)}
 	v.dec.UseNumber()
 	if err := v.next(s); err != nil {
 		if e, ok := errors.AsType[*understudy.Error](err); ok {
@@ -87,6 +88,7 @@ func validate(body []byte, s *schema, strict bool) error {
 }
 
 type validator struct {
+	body   []byte
 	dec    *json.Decoder
 	strict bool
 	path   []byte // of the value at hand, as messages show it
@@ -221,13 +223,14 @@ func (v *validator) object(s *schema) error {
 	var seen, present uint64 // bit i: field i occurred; and was not null
 	var variant string
 	for v.dec.More() {
+		before := v.dec.InputOffset()
 		name, err := v.key()
 		if err != nil {
 			return err
 		}
 		i := slices.IndexFunc(s.fields, func(f field) bool { return f.name == name })
 		if i < 0 {
-			if err := v.unknown(s, name); err != nil {
+			if err := v.unknown(s, name, v.body[before:v.dec.InputOffset()]); err != nil {
 				return err
 			}
 			continue
@@ -324,14 +327,20 @@ func (v *validator) key() (string, error) {
 	return t.(string), nil // the decoder refuses keys that are not
 }
 
-// unknown passes over a field that is not declared, or refuses it. One that
-// differs from a declared field in case only is refused always, because the
-// decoding that follows would take it for that field.
-func (v *validator) unknown(s *schema, name string) error {
+// unknown refuses a field that is not declared, or passes over it and blots out
+// its key, which token ends with. One that differs from a declared field in case
+// only is refused always: it is a mistake that nobody would find otherwise.
+func (v *validator) unknown(s *schema, name string, token []byte) error {
 	alias := slices.ContainsFunc(s.fields, func(f field) bool { return strings.EqualFold(f.name, name) })
 	if (v.strict || alias) && len(s.fields) > 0 {
 		v.enter(abbreviate(name))
 		return v.fail("unknown_parameter", "Unknown parameter: '%s'.", v.path)
+	}
+	if len(s.fields) > 0 {
+		key := token[bytes.IndexByte(token, '"')+1 : len(token)-1]
+		for i := range key {
+			key[i] = '_'
+		}
 	}
 	return v.skip()
 }

@@ -13,13 +13,13 @@ import (
 type threadRequest struct {
 	Messages      []messageRequest      `json:"messages"`
 	ToolResources *toolResourcesRequest `json:"tool_resources"`
-	Metadata      understudy.Metadata   `json:"metadata"`
+	Metadata      metadataValues        `json:"metadata"`
 }
 
 // apply puts what the request says into th.
 func (q *threadRequest) apply(th *understudy.Thread) error {
 	if q.Metadata != nil {
-		th.Metadata = q.Metadata
+		th.Metadata = understudy.Metadata(q.Metadata)
 	}
 	return q.ToolResources.apply(&th.ToolResources)
 }
@@ -43,7 +43,7 @@ func (s *server) createThread(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	if err := s.Store.CreateThread(r.Context(), th, messages); err != nil {
+	if err := s.storeThread(r.Context(), th, messages); err != nil {
 		return err
 	}
 	return ok(w, th)

@@ -20,11 +20,16 @@ type NewRun struct {
 	Thread   *understudy.Thread
 	Messages []*understudy.Message
 	Stores   []NewVectorStore
+
+	// V1 says that version 1 of the protocol creates the run: there may be nothing to
+	// answer, the assistant's files are listed as the run's, and what messages attach
+	// as theirs.
+	V1 bool
 }
 
 // CreateRun stores a queued run and its first events. It is refused if the
-// thread has an active run, or if there is nothing to answer: no message of a
-// user and no instructions.
+// thread has an active run, or, unless version 1 asks for it, if there is nothing
+// to answer: no message of a user and no instructions.
 func (db *DB) CreateRun(ctx context.Context, n NewRun) error {
 	r := n.Run
 	return db.update(ctx, func(ctx context.Context, t *tx) error {
@@ -41,6 +46,11 @@ func (db *DB) CreateRun(ctx context.Context, n NewRun) error {
 		if _, err := t.exec(ctx, "INSERT INTO runs (id, thread_id, status, expires_at, doc) VALUES ($1, $2, $3, $4, $5)",
 			r.ID, r.ThreadID, string(r.Status), *r.ExpiresAt, doc); err != nil {
 			return err
+		}
+		if n.V1 {
+			if err := t.createRunV1(ctx, n); err != nil {
+				return err
+			}
 		}
 		var events []understudy.Event
 		if n.Thread != nil {
@@ -82,6 +92,9 @@ func (t *tx) prepareThread(ctx context.Context, n NewRun) error {
 				return err
 			}
 		}
+	}
+	if n.V1 {
+		return nil
 	}
 	fromUser := func(m *understudy.Message) bool { return m.Role == understudy.RoleUser }
 	if n.Run.Instructions != nil && *n.Run.Instructions != "" || slices.ContainsFunc(n.Messages, fromUser) {

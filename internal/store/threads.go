@@ -69,7 +69,7 @@ func (t *tx) attach(ctx context.Context, r *understudy.ToolResources, messages [
 			}
 		}
 	}
-	added, err := t.attachToStore(ctx, r, search)
+	added, err := t.attachToStore(ctx, r, search, understudy.ThreadStoreDays)
 	return changed || added, err
 }
 
@@ -84,14 +84,14 @@ func attached(m *understudy.Message, tool understudy.ToolType) []string {
 	return ids
 }
 
-// attachToStore adds files to the vector store of a thread with the resources r,
-// unless it has them already. If there is no store yet, it makes one and reports
-// that r has changed.
-func (t *tx) attachToStore(ctx context.Context, r *understudy.ToolResources, fileIDs []string) (changed bool, err error) {
+// attachToStore adds files to the vector store of a thread or assistant with the
+// resources r, unless it has them already. If there is no store yet, it makes one
+// that lives for days without use, 0 for ever, and reports that r has changed.
+func (t *tx) attachToStore(ctx context.Context, r *understudy.ToolResources, fileIDs []string, days int) (changed bool, err error) {
 	if len(fileIDs) == 0 {
 		return false, nil
 	}
-	n := NewVectorStore{Store: understudy.NewVectorStore(now(), understudy.ThreadStoreDays)}
+	n := NewVectorStore{Store: understudy.NewVectorStore(now(), days)}
 	stores := r.VectorStoreIDs()
 	for _, id := range fileIDs {
 		if len(stores) > 0 {
@@ -186,14 +186,16 @@ func (db *DB) DeleteThread(ctx context.Context, id string) error {
 // search to its vector store, which is made if there is none. It is refused while
 // a run of the thread is active.
 func (db *DB) CreateMessage(ctx context.Context, m *understudy.Message) error {
-	return db.update(ctx, func(ctx context.Context, t *tx) error {
-		if run, err := t.activeRun(ctx, m.ThreadID); err != nil {
-			return err
-		} else if run != "" {
-			return understudy.Invalid("Can't add messages to %s while a run %s is active.", m.ThreadID, run)
-		}
-		return t.addMessages(ctx, m.ThreadID, []*understudy.Message{m})
-	})
+	return db.update(ctx, func(ctx context.Context, t *tx) error { return t.createMessage(ctx, m) })
+}
+
+func (t *tx) createMessage(ctx context.Context, m *understudy.Message) error {
+	if run, err := t.activeRun(ctx, m.ThreadID); err != nil {
+		return err
+	} else if run != "" {
+		return understudy.Invalid("Can't add messages to %s while a run %s is active.", m.ThreadID, run)
+	}
+	return t.addMessages(ctx, m.ThreadID, []*understudy.Message{m})
 }
 
 // addMessages adds messages to an existing thread.
