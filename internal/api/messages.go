@@ -24,6 +24,14 @@ type messageRequest struct {
 // texts are plain strings. It decodes into what a message stores.
 type contentRequest []understudy.Content
 
+// contentPart is one part of the content: Type says which other field is set.
+type contentPart struct {
+	Type      understudy.ContentType `json:"type"`
+	Text      string                 `json:"text"`
+	ImageFile *understudy.ImageFile  `json:"image_file"`
+	ImageURL  *understudy.ImageURL   `json:"image_url"`
+}
+
 // UnmarshalJSON decodes either form. The schema has checked that it is one.
 func (c *contentRequest) UnmarshalJSON(b []byte) error {
 	if bytes.HasPrefix(b, []byte(`"`)) {
@@ -34,12 +42,7 @@ func (c *contentRequest) UnmarshalJSON(b []byte) error {
 		*c = contentRequest{understudy.TextContent(text)}
 		return nil
 	}
-	var parts []struct {
-		Type      understudy.ContentType `json:"type"`
-		Text      string                 `json:"text"`
-		ImageFile *understudy.ImageFile  `json:"image_file"`
-		ImageURL  *understudy.ImageURL   `json:"image_url"`
-	}
+	var parts []contentPart
 	if err := json.Unmarshal(b, &parts); err != nil {
 		return err
 	}

@@ -207,17 +207,24 @@ func FuzzValidate(f *testing.F) {
 	f.Add(`{"metadata":{"a":"b"},"temperature":1e0,"max_prompt_tokens":256,"truncation_strategy":{"type":"last_messages","last_messages":1}}`)
 	f.Add(`{"tool_outputs":[{"tool_call_id":"call_x","output":null}],"stream":true}`)
 	f.Add(`{"a":"\ud800","b":[[[[[[]]]]]]}`)
+	f.Add(`{"role":"user","content":"x","x":{"y":[]},"file_\u0069ds":[],"attachments":7,"metadata":{"a":true,"b":1e9}}`)
 	strict, lenient := newSchemas(openAI()), newSchemas(azure())
+	old := newDialects()[5]
+	oldest := newSchemas(old)
+	if !old.v1 || old.strict {
+		f.Fatalf("%s is not the lenient dialect of version 1", old.name)
+	}
 	f.Fuzz(func(t *testing.T, body string) {
 		decode := func(sch *schema, strict bool, v any) {
-			err := validate([]byte(body), sch, strict)
+			checked := []byte(body)
+			err := validate(checked, sch, strict)
 			if err != nil {
 				if _, ok := errors.AsType[*understudy.Error](err); !ok {
 					t.Fatalf("internal error: %v", err)
 				}
 				return
 			}
-			if err := json.Unmarshal([]byte(body), v); err != nil {
+			if err := json.Unmarshal(checked, v); err != nil {
 				t.Fatalf("valid, but not decoded: %v", err)
 			}
 		}
@@ -225,7 +232,10 @@ func FuzzValidate(f *testing.F) {
 		decode(lenient.threadAndRun, false, new(runRequest))
 		decode(strict.run, true, new(runRequest))
 		decode(lenient.message, false, new(messageRequest))
+		decode(lenient.run, false, new(runRequest))
 		decode(strict.toolOutputs, true, new(toolOutputsRequest))
+		decode(oldest.message, false, new(messageRequest))
+		decode(oldest.threadAndRun, false, new(runRequest))
 	})
 }
 

@@ -348,6 +348,20 @@ func TestV1Azure(t *testing.T) {
 	}
 }
 
+// TestUncheckedParts sends what a request does not have to Azure, which takes no
+// notice of it, whatever it is.
+func TestUncheckedParts(t *testing.T) {
+	h := newHarness(t, nil)
+	a := h.must("POST", "/openai/assistants", `{"model":"m","instructions":"i"}`)["id"].(string)
+	for _, unknown := range []string{`"thread":{"messages":[{"content":[{"type":"image_file"},{"type":"image_url","image_url":7}]}]}`, `"tool_resources":3`, `"Thre\u0061d":{}`} {
+		th := h.must("POST", "/openai/threads", "")["id"].(string)
+		h.must("POST", "/openai/threads/"+th+"/runs", `{"assistant_id":"`+a+`",`+unknown+`}`)
+		if got := h.must("GET", "/openai/threads/"+th+"/messages", "")["data"].([]any); len(got) > 0 {
+			t.Errorf("%s: got messages %v", unknown, got)
+		}
+	}
+}
+
 func TestV1ModifyRun(t *testing.T) {
 	h := newHarness(t, nil)
 	path, _, id := h.newRun("/v1")

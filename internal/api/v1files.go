@@ -152,10 +152,13 @@ func (s *server) changeFiles(r *http.Request, change func([]string) ([]string, e
 	return ids[0], err
 }
 
+// assistantFileRequest is the body that attaches a file to an assistant.
+type assistantFileRequest struct {
+	FileID string `json:"file_id"`
+}
+
 func (s *server) createAssistantFile(w http.ResponseWriter, r *http.Request) error {
-	var q struct {
-		FileID string `json:"file_id"`
-	}
+	var q assistantFileRequest
 	if err := s.decode(w, r, s.schemas.assistantFile, &q); err != nil {
 		return err
 	}
