@@ -49,6 +49,10 @@ func (v *VectorStore) Touch(now time.Time) {
 	}
 }
 
+// ExpiredVectorStore is the error for a store that is asked for what it can no
+// longer give.
+func ExpiredVectorStore(id string) *Error { return Invalid("Vector store '%s' has expired", id) }
+
 // FileCounts says how many files of a vector store or a batch are in each
 // state.
 type FileCounts struct {

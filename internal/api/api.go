@@ -16,6 +16,7 @@ import (
 	"context"
 	"log/slog"
 
+	"github.com/understudy-dev/understudy"
 	"github.com/understudy-dev/understudy/internal/blob"
 	"github.com/understudy-dev/understudy/internal/store"
 )
@@ -26,6 +27,17 @@ type Engine interface {
 	Start(runID string)
 	// Cancel says that a run was asked to cancel.
 	Cancel(runID string)
+}
+
+// Searcher makes the files of vector stores searchable, and searches them.
+type Searcher interface {
+	// Ingest says that there are files to ingest. It does not block.
+	Ingest()
+	// Search returns the passages of the stores' files that say most about the
+	// queries, best first.
+	Search(ctx context.Context, storeIDs []string, q understudy.SearchRequest) ([]understudy.SearchHit, error)
+	// FileText returns the text of a file of a store, as it is searched.
+	FileText(ctx context.Context, storeID, fileID string) (string, error)
 }
 
 // Model is a model that assistants can name.
@@ -41,6 +53,8 @@ type Config struct {
 	Files  *blob.Dir
 	Engine Engine
 
+	// Search ingests and searches the files of vector stores. nil: they wait.
+	Search Searcher
 	// Models lists the models for GET /models. nil: there are none.
 	Models func(context.Context) ([]Model, error)
 	// Health returns the body of GET /healthz, which needs no key. nil: a plain "ok".

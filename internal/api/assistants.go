@@ -2,11 +2,13 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"slices"
 	"time"
 
 	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/store"
 )
 
 // assistantRequest is the body that creates or modifies an assistant. What is
@@ -111,9 +113,32 @@ func checkFormat(tools []understudy.Tool, f understudy.ResponseFormat) error {
 type toolResourcesRequest struct {
 	CodeInterpreter *understudy.CodeInterpreterResources `json:"code_interpreter"`
 	FileSearch      *struct {
-		VectorStoreIDs []string   `json:"vector_store_ids"`
-		VectorStores   []struct{} `json:"vector_stores"`
+		VectorStoreIDs []string          `json:"vector_store_ids"`
+		VectorStores   []newStoreRequest `json:"vector_stores"`
 	} `json:"file_search"`
+}
+
+// takeStores takes out of the request the vector stores that are to be made for
+// a new object, which expire after so many days without use, or never if days is
+// 0. What is left in requests that cannot make stores is refused by apply.
+func (q *toolResourcesRequest) takeStores(param string, days int) ([]store.NewVectorStore, error) {
+	if q == nil || q.FileSearch == nil || len(q.FileSearch.VectorStores) == 0 {
+		return nil, nil
+	}
+	param += ".file_search"
+	if len(q.FileSearch.VectorStoreIDs) > 0 {
+		return nil, exclusive(param+".vector_store_ids", param+".vector_stores")
+	}
+	var stores []store.NewVectorStore
+	for i, v := range q.FileSearch.VectorStores {
+		n, err := v.newStore(fmt.Sprintf("%s.vector_stores[%d].", param, i), days)
+		if err != nil {
+			return nil, err
+		}
+		stores = append(stores, n)
+	}
+	q.FileSearch.VectorStores = nil
+	return stores, nil
 }
 
 // apply replaces in r what the request gives. It does nothing if q is nil.
@@ -127,7 +152,8 @@ func (q *toolResourcesRequest) apply(r *understudy.ToolResources) error {
 	}
 	if q.FileSearch != nil {
 		if len(q.FileSearch.VectorStores) > 0 {
-			return invalidParam("tool_resources.file_search.vector_stores", "unsupported_parameter", "This server version does not have vector stores yet.")
+			const param = "tool_resources.file_search.vector_stores"
+			return invalidParam(param, "unknown_parameter", "Unknown parameter: '"+param+"'.")
 		}
 		r.FileSearch = new(understudy.FileSearchResources{VectorStoreIDs: q.FileSearch.VectorStoreIDs})
 	}
@@ -188,13 +214,18 @@ func (s *server) createAssistant(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
+	stores, err := q.ToolResources.takeStores("tool_resources", 0)
+	if err != nil {
+		return err
+	}
 	a := &understudy.Assistant{ID: understudy.NewID(understudy.PrefixAssistant), CreatedAt: time.Now().Unix()}
 	if err := q.apply(a); err != nil {
 		return err
 	}
-	if err := s.Store.CreateAssistant(r.Context(), a); err != nil {
+	if err := s.Store.CreateAssistant(r.Context(), a, stores...); err != nil {
 		return err
 	}
+	s.ingest(nil, stores)
 	return ok(w, a)
 }
 

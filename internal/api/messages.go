@@ -135,6 +135,7 @@ func (s *server) createMessage(w http.ResponseWriter, r *http.Request) error {
 	if err := s.storeMessage(r.Context(), m); err != nil {
 		return err
 	}
+	s.ingest([]*understudy.Message{m}, nil)
 	return ok(w, m)
 }
 

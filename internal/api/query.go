@@ -98,11 +98,13 @@ func includes(q url.Values) (results bool, err error) {
 
 // pathPrefixes are how the ids in paths begin.
 var pathPrefixes = map[string]string{
-	"assistant_id": "asst",
-	"thread_id":    "thread",
-	"message_id":   "msg",
-	"run_id":       "run",
-	"step_id":      "step",
+	"assistant_id":    "asst",
+	"thread_id":       "thread",
+	"message_id":      "msg",
+	"run_id":          "run",
+	"step_id":         "step",
+	"vector_store_id": "vs",
+	"batch_id":        "vsfb",
 }
 
 // pathIDs returns the ids with the given names from the request's path. It

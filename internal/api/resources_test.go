@@ -115,7 +115,7 @@ func TestErrors(t *testing.T) {
 			{`POST /threads/THREAD/runs/RUN {"metadata":{"modified":true}}`, 400, invalid("Invalid type for 'metadata.modified': expected a string, but got a boolean instead.", "metadata.modified", "invalid_type")},
 			{`POST /assistants {"model":"m","tool_resources":{"code_interpreter":{"file_ids":["file-x","file-y"]}}}`, 404, `{"error":{"message":"Files [file-x, file-y] were not found` + notFound},
 			{`POST /assistants {"model":"m","tool_resources":{"file_search":{"vector_store_ids":["vs_x"]}}}`, 404, `{"error":{"message":"No vector store found with id 'vs_x'.` + notFound},
-			{`POST /threads {"tool_resources":{"file_search":{"vector_stores":[{"file_ids":[]}]}}}`, 400, invalid("This server version does not have vector stores yet.", "tool_resources.file_search.vector_stores", "unsupported_parameter")},
+			{`POST /threads/EMPTY {"tool_resources":{"file_search":{"vector_stores":[{"file_ids":[]}]}}}`, 400, invalid("Unknown parameter: 'tool_resources.file_search.vector_stores'.", "tool_resources.file_search.vector_stores", "unknown_parameter")},
 			{`POST /threads {"messages":[{"role":"user","content":[{"type":"image_file","image_file":{"file_id":"file-x"}}]}]}`, 404, `{"error":{"message":"Files [file-x] were not found` + notFound},
 			{`POST /threads/EMPTY/messages {"role":"user","content":"x","attachments":[{"file_id":"file-x","tools":[{"type":"file_search"}]}]}`, 404, `{"error":{"message":"Files [file-x] were not found` + notFound},
 			{`POST /threads/EMPTY/runs {"assistant_id":"ASST","tool_choice":"required"}`, 400, invalid("Invalid 'tool_choice': 'required' needs at least one tool, but the run has none.", "tool_choice", "invalid_value")},

@@ -46,6 +46,25 @@ func (s *server) routes() map[string]handler {
 		"DELETE /files/{file_id}":         s.deleteFile,
 		"GET    /files/{file_id}/content": s.fileContent,
 
+		"GET    /vector_stores":                          s.listVectorStores,
+		"POST   /vector_stores":                          s.createVectorStore,
+		"GET    /vector_stores/{vector_store_id}":        s.getVectorStore,
+		"POST   /vector_stores/{vector_store_id}":        s.modifyVectorStore,
+		"DELETE /vector_stores/{vector_store_id}":        s.deleteVectorStore,
+		"POST   /vector_stores/{vector_store_id}/search": s.searchVectorStore,
+
+		"GET    /vector_stores/{vector_store_id}/files":                   s.listVectorStoreFiles,
+		"POST   /vector_stores/{vector_store_id}/files":                   s.attachFile,
+		"GET    /vector_stores/{vector_store_id}/files/{file_id}":         s.getVectorStoreFile,
+		"POST   /vector_stores/{vector_store_id}/files/{file_id}":         s.modifyVectorStoreFile,
+		"DELETE /vector_stores/{vector_store_id}/files/{file_id}":         s.detachFile,
+		"GET    /vector_stores/{vector_store_id}/files/{file_id}/content": s.vectorStoreFileContent,
+
+		"POST   /vector_stores/{vector_store_id}/file_batches":                   s.createFileBatch,
+		"GET    /vector_stores/{vector_store_id}/file_batches/{batch_id}":        s.getFileBatch,
+		"POST   /vector_stores/{vector_store_id}/file_batches/{batch_id}/cancel": s.cancelFileBatch,
+		"GET    /vector_stores/{vector_store_id}/file_batches/{batch_id}/files":  s.listBatchFiles,
+
 		"GET    /models":            s.listModels,
 		"GET    /models/{model...}": s.getModel,
 	}

@@ -156,12 +156,12 @@ func (s *server) createThreadAndRun(w http.ResponseWriter, r *http.Request) erro
 		return err
 	}
 	q.Thread.Messages = append(q.Thread.Messages, q.AdditionalMessages...)
-	thread, messages, err := s.thread(r.Context(), &q.Thread)
+	thread, messages, stores, err := s.thread(r.Context(), &q.Thread, "thread.")
 	if err != nil {
 		return err
 	}
 	run.ThreadID = thread.ID
-	return s.startRun(w, r, store.NewRun{Run: run, Thread: thread, Messages: messages}, q.Stream)
+	return s.startRun(w, r, store.NewRun{Run: run, Thread: thread, Messages: messages, Stores: stores}, q.Stream)
 }
 
 // startRun stores a run, has it executed, and answers with the run or with the
@@ -171,6 +171,7 @@ func (s *server) startRun(w http.ResponseWriter, r *http.Request, n store.NewRun
 	if err := s.Store.CreateRun(r.Context(), n); err != nil {
 		return err
 	}
+	s.ingest(n.Messages, n.Stores)
 	s.Engine.Start(n.Run.ID)
 	if stream {
 		return s.streamRun(w, r, n.Run.ID, 0)

@@ -22,6 +22,8 @@ type schemas struct {
 	threadAndRun    *schema
 	toolOutputs     *schema
 	metadataOnly    *schema
+
+	vectorStoreSchemas
 }
 
 var functionName = regexp.MustCompile(`^[a-zA-Z0-9_-]+$`)
@@ -87,11 +89,12 @@ func newSchemas(d *dialect) *schemas {
 		modifyThread:    object(thread...),
 		message:         message,
 		run:             object(run...),
-		threadAndRun:    object(append(run, threadAndRunFields(d, newThread)...)...),
+		threadAndRun:    object(append(run, threadAndRunFields(d, newThread, metadata)...)...),
 		toolOutputs: object(
 			need("tool_outputs", list(0, "objects", object(may("tool_call_id", text(maxID)), may("output", text(0))))),
 			may("stream", boolean())),
-		metadataOnly: object(may("metadata", metadata)),
+		metadataOnly:       object(may("metadata", metadata)),
+		vectorStoreSchemas: newVectorStoreSchemas(metadata),
 	}
 }
 
@@ -113,24 +116,24 @@ func threadFields(d *dialect, metadata *schema) []field {
 	if d.v1 {
 		return []field{may("metadata", metadata)}
 	}
-	return []field{may("metadata", metadata), may("tool_resources", toolResourcesSchema())}
+	return []field{may("metadata", metadata), may("tool_resources", toolResourcesSchema(metadata))}
 }
 
-func threadAndRunFields(d *dialect, thread *schema) []field {
+func threadAndRunFields(d *dialect, thread, metadata *schema) []field {
 	if d.v1 {
 		return []field{may("thread", thread)}
 	}
-	return []field{may("thread", thread), may("tool_resources", toolResourcesSchema())}
+	return []field{may("thread", thread), may("tool_resources", toolResourcesSchema(metadata))}
 }
 
 func fileIDs(limit int) *schema { return list(limit, "strings", text(maxID)) }
 
-func toolResourcesSchema() *schema {
+func toolResourcesSchema(metadata *schema) *schema {
 	return object(
 		may("code_interpreter", object(may("file_ids", fileIDs(understudy.MaxCodeFiles)))),
 		may("file_search", object(
 			may("vector_store_ids", fileIDs(understudy.MaxVectorStores)),
-			may("vector_stores", list(understudy.MaxVectorStores, "objects", freeObject())))))
+			may("vector_stores", list(understudy.MaxVectorStores, "objects", storeHelperSchema(metadata))))))
 }
 
 func assistantFields(d *dialect, metadata *schema) []field {
@@ -150,7 +153,7 @@ func assistantFields(d *dialect, metadata *schema) []field {
 	}
 	return append(fields,
 		may("reasoning_effort", text(understudy.MaxNameLength)),
-		may("tool_resources", toolResourcesSchema()))
+		may("tool_resources", toolResourcesSchema(metadata)))
 }
 
 // toolType is the type of a tool. What v1 calls "retrieval" became file_search,

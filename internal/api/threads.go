@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/store"
 )
 
 // threadRequest is the body that creates a thread or, without messages,
@@ -24,14 +25,19 @@ func (q *threadRequest) apply(th *understudy.Thread) error {
 	return q.ToolResources.apply(&th.ToolResources)
 }
 
-// thread makes a new thread and its messages of the request.
-func (s *server) thread(ctx context.Context, q *threadRequest) (*understudy.Thread, []*understudy.Message, error) {
+// thread makes a new thread of the request, its messages and the vector stores
+// that are to be made for it. path is where the request stands in the body.
+func (s *server) thread(ctx context.Context, q *threadRequest, path string) (*understudy.Thread, []*understudy.Message, []store.NewVectorStore, error) {
 	th := &understudy.Thread{ID: understudy.NewID(understudy.PrefixThread), Object: "thread", CreatedAt: time.Now().Unix()}
+	stores, err := q.ToolResources.takeStores(path+"tool_resources", understudy.ThreadStoreDays)
+	if err != nil {
+		return nil, nil, nil, err
+	}
 	if err := q.apply(th); err != nil {
-		return nil, nil, err
+		return nil, nil, nil, err
 	}
 	messages, err := s.messages(ctx, th.ID, q.Messages)
-	return th, messages, err
+	return th, messages, stores, err
 }
 
 func (s *server) createThread(w http.ResponseWriter, r *http.Request) error {
@@ -39,13 +45,14 @@ func (s *server) createThread(w http.ResponseWriter, r *http.Request) error {
 	if err := s.decode(w, r, s.schemas.createThread, &q); err != nil {
 		return err
 	}
-	th, messages, err := s.thread(r.Context(), &q)
+	th, messages, stores, err := s.thread(r.Context(), &q, "")
 	if err != nil {
 		return err
 	}
-	if err := s.storeThread(r.Context(), th, messages); err != nil {
+	if err := s.storeThread(r.Context(), th, messages, stores); err != nil {
 		return err
 	}
+	s.ingest(messages, stores)
 	return ok(w, th)
 }
 

@@ -347,13 +347,13 @@ func (s *server) giveRunFiles(ctx context.Context, run *understudy.Run) error {
 	return nil
 }
 
-// storeThread stores a new thread, and in version 1 the lists of its messages'
-// files.
-func (s *server) storeThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message) error {
+// storeThread stores a new thread, and in version 1, which makes no vector
+// stores, the lists of its messages' files.
+func (s *server) storeThread(ctx context.Context, th *understudy.Thread, messages []*understudy.Message, stores []store.NewVectorStore) error {
 	if s.dialect.v1 {
 		return s.Store.V1().CreateThread(ctx, th, messages)
 	}
-	return s.Store.CreateThread(ctx, th, messages)
+	return s.Store.CreateThread(ctx, th, messages, stores...)
 }
 
 // storeMessage stores a new message, and in version 1 the list of its files.

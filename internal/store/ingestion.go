@@ -183,7 +183,7 @@ func (db *DB) IndexedFile(ctx context.Context, storeID, fileID string) (IndexedF
 	if v, err := db.VectorStore(ctx, storeID); err != nil {
 		return IndexedFile{}, err
 	} else if v.Status == understudy.VectorStoreExpired {
-		return IndexedFile{}, storeExpired(storeID)
+		return IndexedFile{}, understudy.ExpiredVectorStore(storeID)
 	}
 	return IndexedFile{}, understudy.Invalid("File '%s' in vector store '%s' cannot be read: its status is '%s'.", fileID, storeID, f.Status)
 }

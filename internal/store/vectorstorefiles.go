@@ -24,7 +24,7 @@ func (t *tx) attachFiles(ctx context.Context, storeID, batchID string, files []*
 		return notFound(err, "vector store", storeID)
 	}
 	if overdue(v) {
-		return storeExpired(storeID)
+		return understudy.ExpiredVectorStore(storeID)
 	}
 	ids := make([]string, len(files))
 	for i, f := range files {

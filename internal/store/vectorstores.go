@@ -70,10 +70,6 @@ func overdue(v *understudy.VectorStore) bool {
 	return v.Status == understudy.VectorStoreExpired || v.ExpiresAt != nil && *v.ExpiresAt <= now().Unix()
 }
 
-// storeExpired is the error for a store that is asked for what it cannot give
-// any more.
-func storeExpired(id string) error { return understudy.Invalid("Vector store '%s' has expired", id) }
-
 const selectVectorStore = "SELECT doc FROM vector_store_objects WHERE id = $1"
 
 // VectorStore returns the vector store with the given id. One whose time is over
@@ -122,7 +118,7 @@ func (db *DB) UpdateVectorStore(ctx context.Context, id string, edit func(*under
 		}
 		if !equal(before, v.ExpiresAfter) {
 			if v.Status == understudy.VectorStoreExpired {
-				return storeExpired(id)
+				return understudy.ExpiredVectorStore(id)
 			}
 			v.Touch(now())
 		}
