@@ -13,7 +13,7 @@ import (
 // differs between them. Which one a request speaks is decided for each request:
 // they share all objects.
 type dialect struct {
-	name       string // in tests
+	name       string // in tests, and for Routes
 	prefix     string // of every path
 	azure      bool   // the gateway in front has its own error envelope; no Basic authentication
 	v1         bool   // version 1 of the protocol: other requests and routes

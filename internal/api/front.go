@@ -55,11 +55,7 @@ func New(c Config) http.Handler {
 // methods that have none.
 func (s *server) register() {
 	paths := make(map[string]bool)
-	routes := s.routes()
-	if s.dialect.v1 {
-		s.routesV1(routes)
-	}
-	for pattern, h := range routes {
+	for pattern, h := range s.table() {
 		method, path, _ := strings.Cut(pattern, " ")
 		path = strings.TrimSpace(path)
 		s.mux.Handle(method+" "+s.dialect.prefix+path, s.wrap(h))

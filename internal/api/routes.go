@@ -102,13 +102,25 @@ func healthHandler(health func(context.Context) any) http.Handler {
 	})
 }
 
-// Routes returns the rows of the route table, "GET /assistants" and so on,
-// without the dialects' prefixes: what there is to be tested and documented.
-func Routes() []string {
-	var list []string
-	for pattern := range new(server).routes() {
-		list = append(list, strings.Join(strings.Fields(pattern), " "))
+// table returns the routes of the server's dialect.
+func (s *server) table() map[string]handler {
+	routes := s.routes()
+	if s.dialect.v1 {
+		s.routesV1(routes)
 	}
-	slices.Sort(list)
-	return list
+	return routes
+}
+
+// Routes returns the rows of the route table, "GET /assistants" and so on, by the
+// names of the dialects, without their prefixes: what there is to be tested and
+// documented.
+func Routes() map[string][]string {
+	tables := make(map[string][]string)
+	for _, d := range newDialects() {
+		for pattern := range (&server{dialect: d}).table() {
+			tables[d.name] = append(tables[d.name], strings.Join(strings.Fields(pattern), " "))
+		}
+		slices.Sort(tables[d.name])
+	}
+	return tables
 }

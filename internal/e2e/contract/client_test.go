@@ -2,6 +2,7 @@ package contract
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -335,14 +336,13 @@ func (r *recorder) check(route string, resp *http.Response, body []byte) error {
 // the route.
 func (r *recorder) answer(group []string, route string, status int, v any) {
 	report := func(d difference) { r.report(d, route) }
+	if status >= 400 {
+		name := cmp.Or(r.dialect.errors, group[0])
+		(&checker{spec: name, report: report}).check(route, r.specs[name].component("ErrorResponse"), v)
+		return
+	}
 	for i, name := range group {
-		s := r.specs[name]
-		if status >= 400 {
-			ref := s.component("ErrorResponse")
-			(&checker{spec: name, report: report}).check(route, ref, v)
-			return
-		}
-		ref, why := s.response(route, status)
+		ref, why := r.specs[name].response(route, status)
 		switch {
 		case why == "":
 			(&checker{spec: name, report: report}).check(route, ref, v)

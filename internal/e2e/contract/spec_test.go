@@ -89,12 +89,6 @@ func (s *spec) response(route string, status int) (_ *openapi3.SchemaRef, why st
 	}
 	resp := op.Responses.Value(strconv.Itoa(status))
 	if resp == nil {
-		resp = op.Responses.Default()
-	}
-	if resp == nil && status >= 400 {
-		return s.component("ErrorResponse"), ""
-	}
-	if resp == nil {
 		return nil, noSchema
 	}
 	media := resp.Value.Content.Get("application/json")
