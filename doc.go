@@ -22,6 +22,7 @@
 //     plays scripts when there is none;
 //   - [sandbox], the Python sessions of the code interpreter, and [pyenv], which
 //     installs the packages that [python] pins for them;
+//   - [search], which cuts documents into chunks, indexes and ranks them;
 //   - [engine], which executes runs with all of these;
 //   - [api], which serves the protocol over HTTP;
 //   - cmd/understudy, which reads the configuration and puts everything together.

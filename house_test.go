@@ -27,6 +27,7 @@ var rooms = map[string][]string{
 	"internal/model/modeltest": {},
 	"internal/pyenv":           {"python"},
 	"internal/sandbox":         {},
+	"internal/search":          {},
 	"internal/store":           {"."},
 	"internal/engine":          {".", "internal/model", "internal/sandbox", "internal/store"},
 	"internal/api":             {".", "internal/blob", "internal/store"},
