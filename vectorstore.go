@@ -105,6 +105,18 @@ func NewVectorStoreFile(now time.Time, fileID string, c ChunkingStrategy, a Attr
 	}
 }
 
+// Retryable reports whether the file may become searchable if it is attached
+// again as it is: ingesting it was given up, and not because of what it is.
+func (f *VectorStoreFile) Retryable() bool {
+	switch f.Status {
+	case VectorStoreFileCancelled:
+		return true
+	case VectorStoreFileFailed:
+		return f.LastError == nil || f.LastError.Code == VectorStoreFileServerError
+	}
+	return false
+}
+
 // Codes of a [VectorStoreFileError].
 const (
 	VectorStoreFileServerError = "server_error"

@@ -24,6 +24,13 @@ var requestTypes = map[string]reflect.Type{
 	"threadAndRun":    reflect.TypeFor[runRequest](),
 	"toolOutputs":     reflect.TypeFor[toolOutputsRequest](),
 	"metadataOnly":    reflect.TypeFor[metadataRequest](),
+
+	"createVectorStore": reflect.TypeFor[storeRequest](),
+	"modifyVectorStore": reflect.TypeFor[storeRequest](),
+	"attachFile":        reflect.TypeFor[attachRequest](),
+	"attributes":        reflect.TypeFor[attributesRequest](),
+	"fileBatch":         reflect.TypeFor[batchRequest](),
+	"search":            reflect.TypeFor[searchRequest](),
 }
 
 // parts are what types that decode themselves are made of.
@@ -40,14 +47,16 @@ func TestTags(t *testing.T) {
 	declared, tagged := make(map[string]bool), make(map[string]bool)
 	for _, d := range newDialects() {
 		all := reflect.ValueOf(newSchemas(d)).Elem()
-		for i := range all.NumField() {
-			name := all.Type().Field(i).Name
-			typ, ok := requestTypes[name]
-			if !ok {
-				t.Errorf("requestTypes has no %s", name)
+		for _, f := range reflect.VisibleFields(all.Type()) {
+			if f.Anonymous {
 				continue
 			}
-			collect(declared, tagged, "", *(**schema)(all.Field(i).Addr().UnsafePointer()), typ)
+			typ, ok := requestTypes[f.Name]
+			if !ok {
+				t.Errorf("requestTypes has no %s", f.Name)
+				continue
+			}
+			collect(declared, tagged, "", *(**schema)(all.FieldByIndex(f.Index).Addr().UnsafePointer()), typ)
 		}
 	}
 	for _, path := range overlooked {
@@ -85,9 +94,12 @@ func collect(declared, tagged map[string]bool, path string, s *schema, typ refle
 		path = typ.Name()
 	}
 	types := make(map[string]reflect.Type)
-	for i := range typ.NumField() {
-		name, _, _ := strings.Cut(typ.Field(i).Tag.Get("json"), ",")
-		types[name] = typ.Field(i).Type
+	for _, f := range reflect.VisibleFields(typ) {
+		if f.Anonymous {
+			continue
+		}
+		name, _, _ := strings.Cut(f.Tag.Get("json"), ",")
+		types[name] = f.Type
 		tagged[path+"."+name] = true
 	}
 	for _, f := range s.fields {

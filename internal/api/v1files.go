@@ -114,6 +114,7 @@ func (s *server) createAssistantV1(w http.ResponseWriter, r *http.Request) error
 	if err := s.Store.V1().CreateAssistant(r.Context(), a, files); err != nil {
 		return err
 	}
+	s.ingest(nil, nil)
 	return ok(w, a)
 }
 
@@ -132,6 +133,7 @@ func (s *server) modifyAssistantV1(w http.ResponseWriter, r *http.Request) error
 	if err != nil {
 		return err
 	}
+	s.ingest(nil, nil)
 	return ok(w, a)
 }
 
@@ -175,6 +177,7 @@ func (s *server) createAssistantFile(w http.ResponseWriter, r *http.Request) err
 	if err != nil {
 		return err
 	}
+	s.ingest(nil, nil)
 	return s.writeFile(w, r, q.FileID, id, assistantFile(id))
 }
 

@@ -16,6 +16,11 @@ type attachRequest struct {
 	Attributes       understudy.Attributes       `json:"attributes"`
 }
 
+// attributesRequest is the body that modifies a file of a vector store.
+type attributesRequest struct {
+	Attributes understudy.Attributes `json:"attributes"`
+}
+
 func (q *attachRequest) file(now time.Time, path string) (*understudy.VectorStoreFile, error) {
 	if err := checkChunking(path, q.ChunkingStrategy); err != nil {
 		return nil, err
@@ -84,9 +89,7 @@ func (s *server) modifyVectorStoreFile(w http.ResponseWriter, r *http.Request) e
 	if err != nil {
 		return err
 	}
-	var q struct {
-		Attributes understudy.Attributes `json:"attributes"`
-	}
+	var q attributesRequest
 	if err := s.decode(w, r, s.schemas.attributes, &q); err != nil {
 		return err
 	}

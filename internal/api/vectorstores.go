@@ -94,10 +94,10 @@ func exclusive(a, b string) error {
 }
 
 // ingest says that there are files to ingest, if messages or new stores may have
-// brought some.
+// brought some. In version 1 anything may: its lists of files become stores.
 func (s *server) ingest(messages []*understudy.Message, stores []store.NewVectorStore) {
 	attach := func(m *understudy.Message) bool { return len(m.Attachments) > 0 }
-	if s.Search != nil && (len(stores) > 0 || slices.ContainsFunc(messages, attach)) {
+	if s.Search != nil && (s.dialect.v1 || len(stores) > 0 || slices.ContainsFunc(messages, attach)) {
 		s.Search.Ingest()
 	}
 }

@@ -85,8 +85,9 @@ func attached(m *understudy.Message, tool understudy.ToolType) []string {
 }
 
 // attachToStore adds files to the vector store of a thread or assistant with the
-// resources r, unless it has them already. If there is no store yet, it makes one
-// that lives for days without use, 0 for ever, and reports that r has changed.
+// resources r, unless it has them already or could not read them. If there is no
+// store yet, it makes one that lives for days without use, 0 for ever, and reports
+// that r has changed.
 func (t *tx) attachToStore(ctx context.Context, r *understudy.ToolResources, fileIDs []string, days int) (changed bool, err error) {
 	if len(fileIDs) == 0 {
 		return false, nil
@@ -95,12 +96,11 @@ func (t *tx) attachToStore(ctx context.Context, r *understudy.ToolResources, fil
 	stores := r.VectorStoreIDs()
 	for _, id := range fileIDs {
 		if len(stores) > 0 {
-			var found string
-			err := one(ctx, t, "SELECT id FROM vector_store_file_objects WHERE id = $1 AND store_id = $2 AND status IN ('in_progress', 'completed')", []any{id, stores[0]}, &found)
-			if err == nil {
+			f, err := document[understudy.VectorStoreFile](ctx, t, selectVectorStoreFile, id, stores[0])
+			if err == nil && !f.Retryable() {
 				continue
 			}
-			if !errors.Is(err, sql.ErrNoRows) {
+			if err != nil && !errors.Is(err, sql.ErrNoRows) {
 				return false, err
 			}
 		}

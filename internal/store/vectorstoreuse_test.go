@@ -100,6 +100,27 @@ func TestAttachmentsForFileSearch(t *testing.T) {
 		t.Errorf("indexed: got %+v, %v", indexed, err)
 	}
 
+	for _, test := range []struct {
+		code string
+		want understudy.VectorStoreFileStatus // after it was attached by another message
+	}{
+		{understudy.VectorStoreFileUnsupported, understudy.VectorStoreFileFailed},
+		{understudy.VectorStoreFileServerError, understudy.VectorStoreFileInProgress},
+	} {
+		if err := db.AttachFile(ctx, ids[0], storeFile(second)); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.FailIngestion(ctx, claimFile(t, db), understudy.VectorStoreFileError{Code: test.code}); err != nil {
+			t.Fatal(err)
+		}
+		if err := db.CreateMessage(ctx, attaching(th.ID, second)); err != nil {
+			t.Fatal(err)
+		}
+		if f, err := db.VectorStoreFile(ctx, ids[0], second); err != nil || f.Status != test.want {
+			t.Errorf("attached again after %s: got %+v, %v, want it %s", test.code, f, err, test.want)
+		}
+	}
+
 	err = db.CreateMessage(ctx, attaching(th.ID, "file-unknown"))
 	if got, want := message(err), "not_found: Files [file-unknown] were not found"; got != want {
 		t.Errorf("got %q, want %q", got, want)
