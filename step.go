@@ -96,9 +96,21 @@ type CodeImage struct {
 }
 
 // FileSearchCall is a search and its results. Results is never null.
+//
+// Queries and CitationIndex extend the protocol, so that one can see what the
+// model looked for and which passage a marker such as 【4:0†report.pdf】 means:
+// the result 0 of the call whose index is 4. Both are absent until the model has
+// written the call.
 type FileSearchCall struct {
 	RankingOptions FileSearchRanking  `json:"ranking_options"`
 	Results        []FileSearchResult `json:"results"`
+	Queries        []string           `json:"queries,omitempty"`
+	CitationIndex  int                `json:"citation_index,omitempty"`
+}
+
+// Marker is the text that cites the result i of the call.
+func (c *FileSearchCall) Marker(i int) string {
+	return fmt.Sprintf("【%d:%d†%s】", c.CitationIndex, i, c.Results[i].FileName)
 }
 
 // FileSearchRanking is how a search was ranked, as steps show it.

@@ -85,7 +85,9 @@ func (x *execution) request(ctx context.Context) (*model.Request, error) {
 	if system.Text() != "" {
 		req.Messages = append(req.Messages, system)
 	}
+	x.shown = 0
 	for _, e := range entries {
+		x.shown += len(e.messages)
 		for _, m := range e.messages {
 			req.Messages = appendMessage(req.Messages, m)
 		}
@@ -133,25 +135,41 @@ func (x *execution) systemMessage(ctx context.Context) (model.Message, error) {
 	if x.run.Instructions != nil {
 		b.WriteString(*x.run.Instructions)
 	}
-	isCode := func(t understudy.Tool) bool { return t.Type == understudy.ToolCodeInterpreter }
-	if !slices.ContainsFunc(x.run.Tools, isCode) {
-		return model.System(b.String()), nil
+	guide := func(text string, files string) {
+		if b.Len() > 0 {
+			b.WriteString("\n\n")
+		}
+		b.WriteString(text + files)
 	}
-	if b.Len() > 0 {
-		b.WriteString("\n\n")
+	if x.has(understudy.ToolCodeInterpreter) {
+		files, err := x.codeFiles(ctx)
+		if err != nil {
+			return model.Message{}, err
+		}
+		guide(codeGuide, files)
 	}
-	b.WriteString(codeGuide)
+	if x.has(understudy.ToolFileSearch) {
+		files, err := x.searchable(ctx)
+		if err != nil {
+			return model.Message{}, err
+		}
+		guide(searchGuide, files)
+	}
+	return model.System(b.String()), nil
+}
+
+// codeFiles names the files in a session for the model.
+func (x *execution) codeFiles(ctx context.Context) (string, error) {
 	files, err := x.inputFiles(ctx)
-	if err != nil {
-		return model.Message{}, err
+	if err != nil || len(files) == 0 {
+		return "", err
 	}
-	if len(files) > 0 {
-		b.WriteString("\nFiles of the user:")
-	}
+	var b strings.Builder
+	b.WriteString("\nFiles of the user:")
 	for _, f := range files {
 		fmt.Fprintf(&b, "\n- /mnt/data/%s (the same file: /mnt/data/%s)", f.Filename, f.ID)
 	}
-	return model.System(b.String()), nil
+	return b.String(), nil
 }
 
 // entry is a part of the conversation that is shown or dropped as a whole: a
@@ -178,6 +196,13 @@ func (x *execution) conversation(ctx context.Context) (entries []entry, whole bo
 	if x.turns > 0 || x.claim.Fence > 1 || slices.ContainsFunc(messages, func(m *understudy.Message) bool { return m.RunID != nil }) {
 		if steps, err = x.e.Store.RecentSteps(ctx, x.run.ThreadID, maxSteps); err != nil {
 			return nil, false, err
+		}
+	}
+	for _, s := range steps {
+		for _, c := range s.StepDetails.ToolCalls {
+			if c.FileSearch != nil {
+				x.remember(c.FileSearch)
+			}
 		}
 	}
 	byMessage, tail := roundsByMessage(steps, messages, x.run.ID)
@@ -259,11 +284,14 @@ func toolRound(s *understudy.Step) []model.Message {
 			if c.Function.Output != nil {
 				output = *c.Function.Output
 			}
-		case c.FileSearch != nil:
-			m.Arguments, output = `{"queries":[]}`, "No documents are indexed."
+		}
+		output = shorten(output)
+		if c.FileSearch != nil {
+			arguments, _ := json.Marshal(map[string][]string{"queries": c.FileSearch.Queries}) // strings always marshal
+			m.Arguments, output = string(arguments), searchOutput(c.FileSearch)                // bounded when it was made
 		}
 		call.ToolCalls = append(call.ToolCalls, m)
-		outputs = append(outputs, model.ToolOutput(c.ID, shorten(output)))
+		outputs = append(outputs, model.ToolOutput(c.ID, output))
 	}
 	return append([]model.Message{call}, outputs...)
 }

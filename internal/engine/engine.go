@@ -5,8 +5,13 @@
 // The life of a run here: engine.go claims it and guards its deadlines,
 // execute.go goes round between model and tools, conversation.go says what the
 // model sees, turn.go turns the model's stream into messages, steps and deltas
-// (code.go reads code out of arguments as they arrive), tools.go runs code,
-// links.go keeps the files an answer links to, and outcome.go ends the run.
+// (code.go reads code out of arguments as they arrive, citations.go markers out of
+// text), tools.go runs code, filesearch.go searches, links.go keeps the files an
+// answer links to, and outcome.go ends the run.
+//
+// The way of a file into a vector store: ingest.go claims it, extract.go gets the
+// text out of it, package search indexes that, and segments.go keeps the indexes
+// that are in use in memory.
 package engine
 
 import (
@@ -64,6 +69,8 @@ type Config struct {
 	MaxRuns         int           // runs executed at once; 0: 1024
 	MaxTurns        int           // model turns until the client is asked or the run ends, after which it must answer without tools; 0: 64
 	MaxCellFailures int           // cells that fail in a row among them, with the same consequence; 0: 10
+	MaxIngestions   int           // files put into vector stores at once; 0: 2
+	IndexMemory     int64         // bytes of indexes kept in memory for file search; 0: 256 MiB
 	ContextTokens   int           // estimated tokens of conversation shown to the model; 0: 96,000
 	Lease           time.Duration // how long a run of an engine that died stays untouched; 0: 15 s
 	SweepInterval   time.Duration // how often runs without an engine are looked for; 0: 1 s
@@ -82,6 +89,10 @@ func (c *Config) setDefaults() {
 	set(&c.MaxTurns, 64)
 	set(&c.MaxCellFailures, 10)
 	set(&c.ContextTokens, 96_000)
+	set(&c.MaxIngestions, 2)
+	if c.IndexMemory == 0 {
+		c.IndexMemory = 256 << 20
+	}
 	if c.Node == "" {
 		c.Node = understudy.NewID("engine_")
 	}
@@ -110,6 +121,10 @@ type Engine struct {
 	full    bool // a run had to wait: look for it when one ends
 	wg      sync.WaitGroup
 
+	ingesting    map[*ingestion]struct{} // guarded by mu
+	moreToIngest bool                    // somebody asked for more while all were busy; guarded by mu
+	segments     segmentCache
+
 	sweep chan struct{} // asks for a sweep now
 }
 
@@ -123,9 +138,11 @@ type job struct {
 func New(c Config) *Engine {
 	c.setDefaults()
 	return &Engine{
-		Config:  c,
-		running: make(map[string]*job),
-		sweep:   make(chan struct{}, 1),
+		Config:    c,
+		running:   make(map[string]*job),
+		ingesting: make(map[*ingestion]struct{}),
+		segments:  segmentCache{capacity: c.IndexMemory},
+		sweep:     make(chan struct{}, 1),
 	}
 }
 
@@ -198,6 +215,9 @@ func (e *Engine) Run(ctx context.Context) error {
 	if err := e.Store.ReleaseRuns(ctx, e.Node); err != nil {
 		return fmt.Errorf("take up runs left behind: %w", err)
 	}
+	if err := e.Store.ReleaseIngestions(ctx, e.Node); err != nil {
+		return fmt.Errorf("take up files left behind: %w", err)
+	}
 	base, stop := context.WithCancelCause(context.WithoutCancel(ctx))
 	e.mu.Lock()
 	e.ctx = base
@@ -216,13 +236,16 @@ func (e *Engine) Run(ctx context.Context) error {
 	defer renew.Stop()
 	for {
 		e.startWaiting(ctx)
+		e.Ingest()
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-renew.C:
 			e.renewLeases(ctx)
+			e.renewIngestions(ctx)
 		case <-sweep.C:
 			e.removeExpiredFiles(ctx)
+			e.sweepStores(ctx)
 		case <-e.sweep:
 		}
 	}

@@ -29,6 +29,10 @@ type execution struct {
 	files    map[string]string // ids of the files made from paths in /mnt/data that the answer links to
 	kept     int64             // bytes of those files
 
+	shown        int               // messages of the conversation that the model has seen last
+	sources      map[source]string // ids of the files that passages can be cited from
+	lastCitation int               // the highest number of a call among them
+
 	writing *writing        // the message being written
 	calling *store.OpenStep // the round of tool calls being collected or carried out
 }
@@ -38,6 +42,9 @@ type writing struct {
 	step    store.OpenStep
 	message *understudy.Message
 	text    strings.Builder // of the last part, not yet in the message
+	runes   int             // of the last part's text, published so far
+
+	citations citations
 }
 
 // work goes round between the model and the tools until the run is over or
@@ -49,6 +56,9 @@ func (x *execution) work(ctx context.Context) error {
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
+	}
+	if err := x.prepareSearch(ctx); err != nil {
+		return cause(ctx, err)
 	}
 	for {
 		if x.calling != nil {

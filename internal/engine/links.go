@@ -19,6 +19,9 @@ const maxKept = 2 << 30
 // linkFiles keeps the files that the message being written links to, and
 // annotates the links. A link to a file that is not there stays as it is.
 func (x *execution) linkFiles(ctx context.Context) {
+	if err := x.settle(); err != nil {
+		x.log.Error("cannot announce text", "err", err)
+	}
 	x.writing.flush()
 	for i, c := range x.writing.message.Content {
 		if c.Text == nil {

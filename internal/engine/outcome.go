@@ -36,6 +36,11 @@ func (x *execution) end(ctx context.Context, err error) {
 		}
 		return
 	}
+	if x.writing != nil {
+		if err := x.settle(); err != nil {
+			x.log.Error("cannot announce text", "err", err)
+		}
+	}
 	o := x.outcome(err)
 	if err := x.commit(ctx, func(tx *store.RunTx) error { return x.finish(tx, o) }); err != nil && !errors.Is(err, store.ErrLeaseLost) {
 		x.log.Error("cannot end the run", "status", o.run, "err", err)
@@ -54,6 +59,11 @@ func (x *execution) outcome(err error) outcome {
 		return outcome{run: understudy.RunIncomplete, step: understudy.StepCompleted, reason: understudy.IncompleteMaxTokens, details: b.reason}
 	}
 	failed := outcome{run: understudy.RunFailed, step: understudy.StepFailed, reason: understudy.IncompleteRunFailed}
+	if e, ok := errors.AsType[errStoreExpired](err); ok {
+		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: e.Error()}
+		x.log.Info("run failed", "err", err)
+		return failed
+	}
 	switch e, upstream := errors.AsType[*model.Error](err); {
 	case errors.Is(err, errContentFilter):
 		failed.reason = understudy.IncompleteContentFilter

@@ -35,15 +35,19 @@ func (x *execution) callTools(ctx context.Context) (waits bool, err error) {
 				Function: understudy.RequiredFunction{Name: c.Function.Name, Arguments: c.Function.Arguments},
 			})
 			continue
-		case understudy.ToolCodeInterpreter:
-			if slices.Contains(x.calling.Progress.Done, c.ID) {
-				continue
-			}
-			if err := x.runCode(ctx, i, c); err != nil {
-				return false, err
-			}
 		}
-		// A file_search call has its results already: there are no vector stores to search.
+		if slices.Contains(x.calling.Progress.Done, c.ID) {
+			continue
+		}
+		switch {
+		case c.CodeInterpreter != nil:
+			err = x.runCode(ctx, i, c)
+		case c.FileSearch != nil:
+			err = x.searchFiles(ctx, c.FileSearch)
+		}
+		if err != nil {
+			return false, err
+		}
 		x.calling.Progress.Done = append(x.calling.Progress.Done, c.ID)
 		if err := x.commit(ctx, func(tx *store.RunTx) error { return tx.SaveStep(*x.calling) }); err != nil {
 			return false, err
@@ -77,13 +81,6 @@ func (x *execution) offers(function string) bool {
 	return slices.ContainsFunc(x.run.Tools, func(t understudy.Tool) bool {
 		return t.Function != nil && t.Function.Name == function
 	})
-}
-
-func newFileSearch() *understudy.FileSearchCall {
-	return &understudy.FileSearchCall{
-		RankingOptions: understudy.FileSearchRanking{Ranker: understudy.DefaultRanker},
-		Results:        []understudy.FileSearchResult{},
-	}
 }
 
 // runCode executes a cell and puts what comes of it into the call, passing it

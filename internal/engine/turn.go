@@ -123,34 +123,32 @@ func (x *execution) write(ctx context.Context, d model.Delta) error {
 			return err
 		}
 	}
-	w := x.writing
 	if d.Text != "" {
-		i, first := w.part(understudy.ContentText)
-		w.text.WriteString(d.Text)
-		delta := &understudy.TextDelta{Value: d.Text}
-		if first {
-			delta.Annotations = []understudy.Annotation{}
-		}
-		if err := x.publishContent(understudy.ContentDelta{Index: i, Type: understudy.ContentText, Text: delta}); err != nil {
+		x.writing.part(understudy.ContentText)
+		if err := x.writeText(d.Text); err != nil {
 			return err
 		}
 	}
 	if d.Refusal != "" {
-		i, _ := w.part(understudy.ContentRefusal)
-		w.text.WriteString(d.Refusal)
+		if err := x.settle(); err != nil {
+			return err
+		}
+		i := x.writing.part(understudy.ContentRefusal)
+		x.writing.text.WriteString(d.Refusal)
 		return x.publishContent(understudy.ContentDelta{Index: i, Type: understudy.ContentRefusal, Refusal: &d.Refusal})
 	}
 	return nil
 }
 
-// part returns the index of the message's last part if that is of the given
-// type, and of a new one otherwise, and whether it is new.
-func (w *writing) part(typ understudy.ContentType) (i int, first bool) {
+// part returns the index of the message's last part, having appended one if that
+// is not of the given type.
+func (w *writing) part(typ understudy.ContentType) int {
 	m := w.message
 	if n := len(m.Content); n > 0 && m.Content[n-1].Type == typ {
-		return n - 1, false
+		return n - 1
 	}
 	w.flush()
+	w.runes = 0
 	c := understudy.Content{Type: typ}
 	if typ == understudy.ContentText {
 		c = understudy.TextContent("")
@@ -158,7 +156,7 @@ func (w *writing) part(typ understudy.ContentType) (i int, first bool) {
 		c.Refusal = new("")
 	}
 	m.Content = append(m.Content, c)
-	return len(m.Content) - 1, true
+	return len(m.Content) - 1
 }
 
 // flush puts the text that has arrived into the message's last part.
@@ -212,6 +210,9 @@ func (x *execution) beginMessage(ctx context.Context) error {
 
 // showImages adds the pending figures to the message, each a part of its own.
 func (x *execution) showImages() error {
+	if err := x.settle(); err != nil {
+		return err
+	}
 	x.writing.flush()
 	m := x.writing.message
 	for _, id := range x.images {
@@ -265,7 +266,7 @@ func (x *execution) collect(ctx context.Context, t *turn, d model.ToolCallDelta)
 			c.code = &codeReader{}
 		}
 		t.calls = append(t.calls, c)
-		if err := x.publishCall(firstDelta(d.Index, c)); err != nil {
+		if err := x.publishCall(x.firstDelta(d.Index, c)); err != nil {
 			return err
 		}
 	}
@@ -294,13 +295,13 @@ func (x *execution) collect(ctx context.Context, t *turn, d model.ToolCallDelta)
 }
 
 // firstDelta announces a tool call: it alone carries the id and the name.
-func firstDelta(index int, c *call) understudy.ToolCallDelta {
+func (x *execution) firstDelta(index int, c *call) understudy.ToolCallDelta {
 	d := understudy.ToolCallDelta{Index: index, ID: c.id, Type: c.tool}
 	switch c.tool {
 	case understudy.ToolCodeInterpreter:
 		d.CodeInterpreter = &understudy.CodeDelta{Input: new(""), Outputs: []understudy.CodeOutputDelta{}}
 	case understudy.ToolFileSearch:
-		d.FileSearch = newFileSearch()
+		d.FileSearch = x.newFileSearch()
 	case understudy.ToolFunction:
 		d.Function = &understudy.FunctionCallPartial{Name: c.name, Output: []byte("null")}
 	}
@@ -357,7 +358,10 @@ func (x *execution) commitCalls(ctx context.Context, t *turn) error {
 			}
 			calls[i].CodeInterpreter = &understudy.CodeInterpreterRun{Input: code, Outputs: []understudy.CodeOutput{}}
 		case understudy.ToolFileSearch:
-			calls[i].FileSearch = newFileSearch()
+			search := x.newFileSearch()
+			search.Queries = searchQueries(c.arguments.String())
+			search.CitationIndex = x.nextCitation(i)
+			calls[i].FileSearch = search
 		case understudy.ToolFunction:
 			calls[i].Function = &understudy.FunctionCall{Name: c.name, Arguments: c.arguments.String()}
 		}

@@ -1,0 +1,261 @@
+package engine
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/search"
+	"github.com/understudy-dev/understudy/internal/store"
+)
+
+const (
+	// maxIndexedTokens bounds the text of one file in a vector store.
+	maxIndexedTokens = 5_000_000
+	// maxIngestAttempts is how often a file is tried that cannot be read for a reason
+	// which is not its own. The lease on it lapses between two attempts.
+	maxIngestAttempts = 5
+	// segmentPrefix begins the blob keys of files' indexes.
+	segmentPrefix = "seg_"
+)
+
+// Ingest says that files wait to be put into vector stores. It does not block.
+func (e *Engine) Ingest() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.ctx == nil || len(e.ingesting) >= e.MaxIngestions {
+		e.moreToIngest = true
+		return
+	}
+	w := &ingestion{}
+	e.ingesting[w] = struct{}{}
+	ctx := e.ctx
+	e.wg.Go(func() {
+		for e.ingestNext(ctx, w) {
+		}
+		e.mu.Lock()
+		delete(e.ingesting, w)
+		again := e.moreToIngest && ctx.Err() == nil
+		e.moreToIngest = false
+		e.mu.Unlock()
+		if again {
+			e.Ingest()
+		}
+	})
+}
+
+// ingestion is the work of one goroutine on one file after the other.
+type ingestion struct {
+	claim  store.IngestClaim // guarded by Engine.mu; what its lease is renewed for
+	active bool
+}
+
+// ingestNext puts the next file that waits into its vector store. It reports
+// whether there was one.
+func (e *Engine) ingestNext(ctx context.Context, w *ingestion) bool {
+	claim, vf, f, err := e.Store.ClaimIngestion(ctx, e.Node, e.Lease)
+	if errors.Is(err, store.ErrNotClaimable) {
+		return false
+	}
+	if err != nil {
+		if ctx.Err() == nil {
+			e.Logger.Error("cannot claim a file to ingest", "err", err)
+		}
+		return false
+	}
+	e.mu.Lock()
+	w.claim, w.active = claim, true
+	e.mu.Unlock()
+	defer func() {
+		e.mu.Lock()
+		w.active = false
+		e.mu.Unlock()
+	}()
+	log := e.Logger.With("vector_store_id", claim.StoreID, "file_id", claim.FileID)
+	start := time.Now()
+	segment, err := e.index(ctx, vf, f)
+	switch {
+	case ctx.Err() != nil:
+		return false // Run gives the claim back
+	case err == nil:
+		err = e.keepSegment(ctx, claim, segment)
+	default:
+		err = e.giveUp(ctx, claim, err)
+	}
+	switch {
+	case err == nil:
+		log.Info("file ingested", "bytes", f.Bytes, "duration", time.Since(start).Round(time.Microsecond))
+	case errors.Is(err, store.ErrLeaseLost): // it was taken out of the store, or cancelled
+	case ctx.Err() == nil:
+		log.Error("cannot ingest a file", "err", err)
+	}
+	return true
+}
+
+// renewIngestions extends the leases of the files that are being ingested here.
+func (e *Engine) renewIngestions(ctx context.Context) {
+	var claims []store.IngestClaim
+	e.mu.Lock()
+	for w := range e.ingesting {
+		if w.active {
+			claims = append(claims, w.claim)
+		}
+	}
+	e.mu.Unlock()
+	if len(claims) == 0 {
+		return
+	}
+	if err := e.Store.RenewIngestions(ctx, e.Node, claims, e.Lease); err != nil && ctx.Err() == nil {
+		e.Logger.Error("cannot renew leases on files", "err", err)
+	}
+}
+
+// index reads a file and indexes its text.
+func (e *Engine) index(ctx context.Context, vf *understudy.VectorStoreFile, f *understudy.File) (*search.Segment, error) {
+	text, err := e.extract(ctx, f)
+	if err != nil {
+		return nil, err
+	}
+	size, overlap := vf.ChunkingStrategy.Tokens()
+	chunks, tokens := search.Split(text, size, overlap)
+	if tokens > maxIndexedTokens {
+		return nil, &extractError{Code: understudy.VectorStoreFileInvalid, Message: fmt.Sprintf(
+			"The file has %d tokens of text, more than the %d that can be searched.", tokens, maxIndexedTokens)}
+	}
+	return search.Build(text, chunks), nil
+}
+
+// keepSegment stores the index of a file and completes the file.
+func (e *Engine) keepSegment(ctx context.Context, c store.IngestClaim, s *search.Segment) error {
+	data, err := s.MarshalBinary()
+	if err != nil {
+		return err
+	}
+	key := understudy.NewID(segmentPrefix)
+	if _, err := e.Files.Put(ctx, key, bytes.NewReader(data)); err != nil {
+		return err
+	}
+	if err := e.Store.FinishIngestion(ctx, c, key, s.UsageBytes()); err != nil {
+		return errors.Join(err, e.Files.Delete(key))
+	}
+	e.segments.add(key, s)
+	return nil
+}
+
+// segment returns the index of a file, from memory if it is there.
+func (e *Engine) segment(key string) (*search.Segment, error) {
+	return e.segments.get(key, func() (*search.Segment, error) {
+		r, err := e.Files.Open(key)
+		if err != nil {
+			return nil, fmt.Errorf("index segment: %w", err)
+		}
+		defer r.Close()
+		data, err := io.ReadAll(r)
+		if err != nil {
+			return nil, fmt.Errorf("index segment %s: %w", key, err)
+		}
+		s, err := search.Parse(data)
+		if err != nil {
+			return nil, fmt.Errorf("index segment %s: %w", key, err)
+		}
+		return s, nil
+	})
+}
+
+// Search finds passages in the completed files of vector stores: those that fit
+// best first, at most q.MaxResults. Stores that do not exist hold nothing.
+func (e *Engine) Search(ctx context.Context, storeIDs []string, q understudy.SearchRequest) ([]understudy.SearchHit, error) {
+	if len(storeIDs) == 0 || len(q.Queries) == 0 {
+		return nil, ctx.Err()
+	}
+	all, err := e.Store.IndexedFiles(ctx, storeIDs...)
+	if err != nil {
+		return nil, err
+	}
+	var files []store.IndexedFile
+	var segments []*search.Segment
+	for _, f := range all {
+		if !q.Filter.Match(f.Attributes) {
+			continue
+		}
+		s, err := e.segment(f.Segment)
+		if err != nil {
+			return nil, err
+		}
+		if ctx.Err() != nil {
+			return nil, context.Cause(ctx)
+		}
+		files = append(files, f)
+		segments = append(segments, s)
+	}
+	hits := []understudy.SearchHit{}
+	for _, r := range search.Rank(segments, q.Queries, q.MaxResults) {
+		if r.Score < q.ScoreThreshold {
+			continue
+		}
+		f := files[r.Segment]
+		hits = append(hits, understudy.SearchHit{
+			StoreID: f.StoreID, FileID: f.FileID, Filename: f.Filename, Score: r.Score, Attributes: f.Attributes,
+			Text: segments[r.Segment].Chunk(r.Chunk),
+		})
+	}
+	return hits, nil
+}
+
+// FileText returns the text that was found in a completed file of a vector store.
+func (e *Engine) FileText(ctx context.Context, storeID, fileID string) (string, error) {
+	f, err := e.Store.IndexedFile(ctx, storeID, fileID)
+	if err != nil {
+		return "", err
+	}
+	s, err := e.segment(f.Segment)
+	if err != nil {
+		return "", err
+	}
+	return s.Text(), nil
+}
+
+// sweepStores lets vector stores expire and removes indexes that nothing uses.
+func (e *Engine) sweepStores(ctx context.Context) {
+	err := e.Store.ExpireVectorStores(ctx)
+	if err == nil {
+		err = e.removeUnusedSegments(ctx)
+	}
+	if err != nil && ctx.Err() == nil {
+		e.Logger.Error("cannot tidy vector stores", "err", err)
+	}
+}
+
+func (e *Engine) removeUnusedSegments(ctx context.Context) error {
+	keys, err := e.Store.UnusedSegments(ctx, 100)
+	if err != nil || len(keys) == 0 {
+		return err
+	}
+	for _, key := range keys {
+		e.segments.remove(key)
+		if err := e.Files.Delete(key); err != nil {
+			return err
+		}
+	}
+	return e.Store.ForgetSegments(ctx, keys)
+}
+
+// giveUp records why a file could not be ingested, or leaves it for another
+// attempt if that was not its own fault.
+func (e *Engine) giveUp(ctx context.Context, c store.IngestClaim, cause error) error {
+	fault, own := errors.AsType[*extractError](cause)
+	switch {
+	case own:
+		return e.Store.FailIngestion(ctx, c, understudy.VectorStoreFileError{Code: fault.Code, Message: fault.Message})
+	case c.Fence < maxIngestAttempts:
+		return fmt.Errorf("attempt %d: %w", c.Fence, cause) // the next follows when the lease has lapsed
+	}
+	e.Logger.Error("giving up on a file", "vector_store_id", c.StoreID, "file_id", c.FileID, "err", cause)
+	return e.Store.FailIngestion(ctx, c, understudy.VectorStoreFileError{
+		Code: understudy.VectorStoreFileServerError, Message: "The file could not be processed.",
+	})
+}
