@@ -125,7 +125,7 @@ type FileSearchResult struct {
 	FileID     string              `json:"file_id"`
 	FileName   string              `json:"file_name"`
 	Score      Float               `json:"score"`
-	Attributes Metadata            `json:"attributes"`
+	Attributes Attributes          `json:"attributes"`
 	Content    []FileSearchContent `json:"content,omitempty"`
 }
 

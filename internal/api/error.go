@@ -9,6 +9,7 @@ import (
 	"strconv"
 
 	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/store"
 )
 
 // refusal is an error of the front: the request never reached a handler. The
@@ -85,6 +86,9 @@ type gatewayEnvelope struct {
 // is not meant for clients becomes the protocol's sentence about server errors,
 // with the request's id.
 func describe(err error, requestID string) (int, errorBody) {
+	if errors.Is(err, store.ErrGone) {
+		return http.StatusNotFound, errorBody{Type: "invalid_request_error", Message: "The run no longer exists: its thread was deleted."}
+	}
 	e, ok := errors.AsType[*understudy.Error](err)
 	if !ok {
 		return http.StatusInternalServerError, errorBody{Type: "server_error", Message: "The server had an error processing your request. Sorry about that! " +

@@ -212,7 +212,7 @@ func TestStreamOfDeletedThread(t *testing.T) {
 	asst := h.must("POST", "/v1/assistants", `{"model":"m","instructions":"i"}`)["id"].(string)
 	w := h.do("POST", "/v1/threads/runs", `{"assistant_id":"`+asst+`","stream":true}`)
 	names := eventNames(t, w.Body.String())
-	if names[len(names)-1] != "error" || !strings.Contains(w.Body.String(), `event: error`+"\n"+`data: {"error":{"message":"The server had an error processing your request.`) {
+	if names[len(names)-1] != "error" || !strings.Contains(w.Body.String(), `event: error`+"\n"+`data: {"error":{"message":"The run no longer exists: its thread was deleted."`) {
 		t.Errorf("got %s", w.Body)
 	}
 }
