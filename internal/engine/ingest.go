@@ -259,3 +259,29 @@ func (e *Engine) giveUp(ctx context.Context, c store.IngestClaim, cause error) e
 		Code: understudy.VectorStoreFileServerError, Message: "The file could not be processed.",
 	})
 }
+
+// awaitIngestion returns once no file of a vector store is being ingested.
+func (e *Engine) awaitIngestion(ctx context.Context, storeID string) error {
+	for {
+		pending, err := e.settledStore(ctx, storeID)
+		if err != nil || !pending {
+			return err
+		}
+	}
+}
+
+// settledStore waits until a vector store may have settled, if files of it are
+// being ingested. It reports whether they were.
+func (e *Engine) settledStore(ctx context.Context, storeID string) (pending bool, err error) {
+	settled, leave := e.Store.Watch(storeID)
+	defer leave()
+	if pending, err = e.Store.IngestionsPending(ctx, storeID); err != nil || !pending {
+		return false, err
+	}
+	select {
+	case <-settled:
+		return true, nil
+	case <-ctx.Done():
+		return true, ctx.Err()
+	}
+}
