@@ -2,6 +2,7 @@ package understudy
 
 import (
 	"fmt"
+	"strings"
 	"time"
 )
 
@@ -110,7 +111,8 @@ type FileSearchCall struct {
 
 // Marker is the text that cites the result i of the call.
 func (c *FileSearchCall) Marker(i int) string {
-	return fmt.Sprintf("【%d:%d†%s】", c.CitationIndex, i, c.Results[i].FileName)
+	name := strings.NewReplacer("【", "[", "】", "]", "\n", " ").Replace(c.Results[i].FileName)
+	return fmt.Sprintf("【%d:%d†%s】", c.CitationIndex, i, name)
 }
 
 // FileSearchRanking is how a search was ranked, as steps show it.

@@ -36,7 +36,7 @@ func BenchmarkRun(b *testing.B) {
 		b.Fatal(err)
 	}
 	defer db.Close()
-	e := engine.New(engine.Config{Store: db, Model: instant{}, Files: files{}})
+	e := engine.New(engine.Config{Store: db, Model: instant{}, Files: bytesOf(b)})
 	ctx, stop := context.WithCancel(b.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() { _ = e.Run(ctx) })

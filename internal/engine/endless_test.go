@@ -32,7 +32,7 @@ func TestEndlessAnswerFailsTheRun(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer db.Close()
-	e := engine.New(engine.Config{Store: db, Model: endless{}, Files: files{}})
+	e := engine.New(engine.Config{Store: db, Model: endless{}, Files: bytesOf(t)})
 	ctx, stop := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {

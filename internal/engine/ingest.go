@@ -16,9 +16,9 @@ import (
 const (
 	// maxIndexedTokens bounds the text of one file in a vector store.
 	maxIndexedTokens = 5_000_000
-	// maxIngestAttempts is how often a file is tried that cannot be read for a reason
+	// ingestPatience is how long a file is tried that cannot be read for a reason
 	// which is not its own. The lease on it lapses between two attempts.
-	maxIngestAttempts = 5
+	ingestPatience = 5 * time.Minute
 	// segmentPrefix begins the blob keys of files' indexes.
 	segmentPrefix = "seg_"
 )
@@ -84,7 +84,7 @@ func (e *Engine) ingestNext(ctx context.Context, w *ingestion) bool {
 	case err == nil:
 		err = e.keepSegment(ctx, claim, segment)
 	default:
-		err = e.giveUp(ctx, claim, err)
+		err = e.giveUp(ctx, claim, vf, err)
 	}
 	switch {
 	case err == nil:
@@ -121,10 +121,10 @@ func (e *Engine) index(ctx context.Context, vf *understudy.VectorStoreFile, f *u
 		return nil, err
 	}
 	size, overlap := vf.ChunkingStrategy.Tokens()
-	chunks, tokens := search.Split(text, size, overlap)
-	if tokens > maxIndexedTokens {
+	chunks := search.Split(text, size, overlap)
+	if tokens := len(chunks) * (size - overlap); tokens > maxIndexedTokens { // what a chunk adds to the one before
 		return nil, &extractError{Code: understudy.VectorStoreFileInvalid, Message: fmt.Sprintf(
-			"The file has %d tokens of text, more than the %d that can be searched.", tokens, maxIndexedTokens)}
+			"The file has about %d tokens of text, more than the %d that can be searched.", tokens, maxIndexedTokens)}
 	}
 	return search.Build(text, chunks), nil
 }
@@ -246,15 +246,15 @@ func (e *Engine) removeUnusedSegments(ctx context.Context) error {
 
 // giveUp records why a file could not be ingested, or leaves it for another
 // attempt if that was not its own fault.
-func (e *Engine) giveUp(ctx context.Context, c store.IngestClaim, cause error) error {
-	fault, own := errors.AsType[*extractError](cause)
+func (e *Engine) giveUp(ctx context.Context, c store.IngestClaim, vf *understudy.VectorStoreFile, why error) error {
+	fault, own := errors.AsType[*extractError](why)
 	switch {
 	case own:
 		return e.Store.FailIngestion(ctx, c, understudy.VectorStoreFileError{Code: fault.Code, Message: fault.Message})
-	case c.Fence < maxIngestAttempts:
-		return fmt.Errorf("attempt %d: %w", c.Fence, cause) // the next follows when the lease has lapsed
+	case time.Since(time.Unix(vf.CreatedAt, 0)) < ingestPatience:
+		return why // the next attempt follows when the lease has lapsed
 	}
-	e.Logger.Error("giving up on a file", "vector_store_id", c.StoreID, "file_id", c.FileID, "err", cause)
+	e.Logger.Error("giving up on a file", "vector_store_id", c.StoreID, "file_id", c.FileID, "err", why)
 	return e.Store.FailIngestion(ctx, c, understudy.VectorStoreFileError{
 		Code: understudy.VectorStoreFileServerError, Message: "The file could not be processed.",
 	})

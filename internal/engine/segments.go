@@ -44,7 +44,8 @@ func (c *segmentCache) get(key string, load func() (*search.Segment, error)) (*s
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.byKey[key] == item && cached.size == 0 {
-		cached.size = s.MemoryBytes()
+		data, _ := s.MarshalBinary() // is what it consists of
+		cached.size = int64(len(data))
 		c.size += cached.size
 		c.evict(item)
 	}

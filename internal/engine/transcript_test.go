@@ -23,6 +23,7 @@ import (
 	"github.com/rogpeppe/go-internal/txtar"
 
 	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/blob"
 	"github.com/understudy-dev/understudy/internal/engine"
 	"github.com/understudy-dev/understudy/internal/model"
 	"github.com/understudy-dev/understudy/internal/sandbox"
@@ -35,6 +36,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 // the others do, a command a line, and the event log that must come of it:
 //
 //	-- run --     tools NAME…, parallel false, choice MODE|NAME, max_prompt N, max_completion N, failures N
+//	-- documents -- document NAME S (in the thread's vector store), results N, threshold X, expired
 //	-- model --   turn, then its deltas: text S, refusal S, call ID NAME, args S (of the last call),
 //	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
 //	-- cells --   cell, then what comes of it: logs S, image, status S, notice S, hang
@@ -132,7 +134,7 @@ func play(t *testing.T, sections map[string]*txtar.File) string {
 		Store:   db,
 		Model:   &scriptedModel{t: t, turns: blocks(commands(sections["model"]), "turn")},
 		Sandbox: &scriptedCells{t: t, cells: blocks(commands(sections["cells"]), "cell")},
-		Files:   files{},
+		Files:   bytesOf(t),
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	run := newRun(t, commands(sections["run"]), &c)
@@ -140,6 +142,7 @@ func play(t *testing.T, sections map[string]*txtar.File) string {
 	p.start()
 	defer func() { p.stop() }()
 	th := &understudy.Thread{ID: run.ThreadID, Object: "thread"}
+	p.addDocuments(th, commands(sections["documents"]))
 	question := &understudy.Message{ID: "msg_question", ThreadID: th.ID, Role: understudy.RoleUser, Status: understudy.MessageCompleted,
 		Content: []understudy.Content{understudy.TextContent("question")}}
 	if err := db.CreateRun(t.Context(), store.NewRun{Run: run, Thread: th, Messages: []*understudy.Message{question}}); err != nil {
@@ -171,6 +174,71 @@ func (p *player) start() {
 	})
 	p.stop = func() { cancel(); wg.Wait() }
 	synctest.Wait() // it takes runs only once it is running
+}
+
+// addDocuments gives th a vector store with documents, and waits until they can be
+// searched.
+func (p *player) addDocuments(th *understudy.Thread, options []command) {
+	if len(options) == 0 {
+		return
+	}
+	t, ctx, at := p.t, p.t.Context(), time.Now().Unix()
+	n := store.NewVectorStore{Store: &understudy.VectorStore{ID: "vs_1", Object: "vector_store", CreatedAt: at, LastActiveAt: at, Status: understudy.VectorStoreCompleted}}
+	for _, o := range options {
+		switch o.name {
+		case "document":
+			name, text, _ := strings.Cut(o.rest, " ")
+			f := &understudy.File{ID: "document_" + strings.TrimSuffix(name, ".txt"), Object: "file", Filename: name, Purpose: understudy.PurposeAssistants, CreatedAt: at, Status: "processed"}
+			var err error
+			if f.Bytes, err = p.config.Files.Put(ctx, f.ID, strings.NewReader(command{rest: text}.text(t))); err != nil {
+				t.Fatal(err)
+			}
+			if err := p.db.CreateFile(ctx, f); err != nil {
+				t.Fatal(err)
+			}
+			n.Files = append(n.Files, &understudy.VectorStoreFile{ID: f.ID, Object: "vector_store.file", CreatedAt: at, VectorStoreID: "vs_1",
+				Status: understudy.VectorStoreFileInProgress, ChunkingStrategy: understudy.ChunkingStrategy{}.Resolved()})
+		case "results":
+			p.fileSearch().MaxNumResults = new(o.int(t))
+		case "threshold":
+			threshold, err := strconv.ParseFloat(o.rest, 64)
+			if err != nil {
+				t.Fatal(err)
+			}
+			p.fileSearch().RankingOptions = &understudy.RankingOptions{Ranker: understudy.DefaultRanker, ScoreThreshold: understudy.Float(threshold)}
+		case "expired":
+			n.Store.ExpiresAfter = &understudy.ExpiresAfter{Anchor: understudy.AnchorLastActive, Days: 1}
+			n.Store.ExpiresAt = new(at - 1)
+		default:
+			t.Fatalf("unknown option %s", o.name)
+		}
+	}
+	if err := p.db.CreateVectorStore(ctx, n); err != nil {
+		t.Fatal(err)
+	}
+	th.ToolResources.FileSearch = &understudy.FileSearchResources{VectorStoreIDs: []string{"vs_1"}}
+	if n.Store.ExpiresAt != nil {
+		return
+	}
+	p.engine.Ingest()
+	synctest.Wait()
+	if s, err := p.db.VectorStore(ctx, "vs_1"); err != nil || s.FileCounts.Completed != int64(len(n.Files)) {
+		t.Fatalf("ingestion: %+v, %v", s, err)
+	}
+}
+
+// fileSearch is the options of the run's file search.
+func (p *player) fileSearch() *understudy.FileSearchOptions {
+	for i, tool := range p.run.Tools {
+		if tool.Type == understudy.ToolFileSearch {
+			if tool.FileSearch == nil {
+				p.run.Tools[i].FileSearch = &understudy.FileSearchOptions{}
+			}
+			return p.run.Tools[i].FileSearch
+		}
+	}
+	p.t.Fatal("the run has no file search")
+	return nil
 }
 
 // react does what the client does at an event, if it does something. It
@@ -454,11 +522,16 @@ func (s *scriptedCells) Open(_, name string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("a,b\n")), nil
 }
 
-// files forgets what it is given: transcripts do not read it again.
-type files struct{}
-
-func (files) Put(_ context.Context, _ string, r io.Reader) (int64, error) {
-	return io.Copy(io.Discard, r)
+// bytesOf keeps the bytes of files for the length of a test.
+func bytesOf(t testing.TB) *blob.Dir {
+	dir, err := blob.Open(filepath.Join(t.TempDir(), "files"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := dir.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return dir
 }
-func (files) Delete(string) error           { return nil }
-func (files) Open(string) (*os.File, error) { return os.Open(os.DevNull) }
