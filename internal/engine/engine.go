@@ -37,6 +37,7 @@ import (
 type Interpreter interface {
 	Run(ctx context.Context, key string, cell sandbox.Cell) (sandbox.Result, error)
 	Open(key, name string) (io.ReadCloser, error)
+	Kill(key string) // ends the session of the key, if there is one
 }
 
 // Sandbox is the interpreter that m is.

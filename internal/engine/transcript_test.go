@@ -138,6 +138,7 @@ func play(t *testing.T, sections map[string]*txtar.File) string {
 		Logger:  slog.New(slog.NewTextHandler(t.Output(), nil)),
 	}
 	run := newRun(t, commands(sections["run"]), &c)
+	c.SweepInterval = time.Minute // what a transcript waits for comes without it
 	p := &player{t: t, db: db, run: run, config: c}
 	p.start()
 	defer func() { p.stop() }()
@@ -147,6 +148,9 @@ func play(t *testing.T, sections map[string]*txtar.File) string {
 		Content: []understudy.Content{understudy.TextContent("question")}}
 	if err := db.CreateRun(t.Context(), store.NewRun{Run: run, Thread: th, Messages: []*understudy.Message{question}}); err != nil {
 		t.Fatal(err)
+	}
+	if p.expired {
+		time.Sleep(2 * time.Second) // virtual
 	}
 	p.engine.Start(run.ID)
 	return p.watch(commands(sections["client"]))
@@ -160,6 +164,8 @@ type player struct {
 	config engine.Config
 	engine *engine.Engine
 	stop   func()
+
+	expired bool // the thread's vector store is, when the run starts
 }
 
 // start runs a new engine.
@@ -207,8 +213,8 @@ func (p *player) addDocuments(th *understudy.Thread, options []command) {
 			}
 			p.fileSearch().RankingOptions = &understudy.RankingOptions{Ranker: understudy.DefaultRanker, ScoreThreshold: understudy.Float(threshold)}
 		case "expired":
-			n.Store.ExpiresAfter = &understudy.ExpiresAfter{Anchor: understudy.AnchorLastActive, Days: 1}
-			n.Store.ExpiresAt = new(at - 1)
+			p.expired = true
+			n.Store.ExpiresAfter, n.Store.ExpiresAt = &understudy.ExpiresAfter{Anchor: understudy.AnchorLastActive, Days: 1}, new(at+1)
 		default:
 			t.Fatalf("unknown option %s", o.name)
 		}
@@ -217,9 +223,6 @@ func (p *player) addDocuments(th *understudy.Thread, options []command) {
 		t.Fatal(err)
 	}
 	th.ToolResources.FileSearch = &understudy.FileSearchResources{VectorStoreIDs: []string{"vs_1"}}
-	if n.Store.ExpiresAt != nil {
-		return
-	}
 	p.engine.Ingest()
 	synctest.Wait()
 	if s, err := p.db.VectorStore(ctx, "vs_1"); err != nil || s.FileCounts.Completed != int64(len(n.Files)) {
@@ -521,6 +524,8 @@ func (s *scriptedCells) Open(_, name string) (io.ReadCloser, error) {
 	}
 	return io.NopCloser(strings.NewReader("a,b\n")), nil
 }
+
+func (s *scriptedCells) Kill(string) {}
 
 // bytesOf keeps the bytes of files for the length of a test.
 func bytesOf(t testing.TB) *blob.Dir {
