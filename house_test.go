@@ -29,7 +29,7 @@ var rooms = map[string][]string{
 	"internal/sandbox":         {},
 	"internal/search":          {},
 	"internal/store":           {"."},
-	"internal/engine":          {".", "internal/model", "internal/sandbox", "internal/store"},
+	"internal/engine":          {".", "internal/model", "internal/sandbox", "internal/search", "internal/store"},
 	"internal/api":             {".", "internal/blob", "internal/store"},
 	"internal/bench":           {"internal/sandbox"},
 	"internal/e2e/contract":    {},

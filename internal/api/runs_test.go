@@ -479,4 +479,23 @@ func TestSearchResults(t *testing.T) {
 			}
 		}
 	}
+	for _, wanted := range []bool{false, true} {
+		var shown strings.Builder
+		events := h.db.Follow(t.Context(), id, 0)
+		if !wanted {
+			events = trimEvents(events)
+		}
+		for e, err := range events {
+			if err != nil {
+				t.Fatal(err)
+			}
+			shown.Write(e.Data)
+			if e.Name == understudy.EventStepInProgress {
+				break
+			}
+		}
+		if got := strings.Contains(shown.String(), "found"); got != wanted {
+			t.Errorf("stream: content shown %t, want %t", got, wanted)
+		}
+	}
 }

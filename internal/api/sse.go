@@ -35,7 +35,11 @@ func (s *server) streamRun(w http.ResponseWriter, r *http.Request, runID string,
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()
 	out := &eventWriter{w: w, rc: http.NewResponseController(w), requestID: w.Header().Get("X-Request-Id")}
-	err := out.copy(ctx, stop, s.viewEvents(ctx, s.Store.Follow(ctx, runID, after)))
+	events := s.Store.Follow(ctx, runID, after)
+	if results, err := includes(r.URL.Query()); err == nil && !results {
+		events = trimEvents(events)
+	}
+	err := out.copy(ctx, stop, s.viewEvents(ctx, events))
 	if err != nil && r.Context().Err() == nil {
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "stream ended early",
 			slog.String("request_id", out.requestID), slog.String("run_id", runID), slog.Any("error", err))

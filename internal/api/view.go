@@ -1,6 +1,7 @@
 package api
 
 import (
+	"bytes"
 	"context"
 	"encoding/json"
 	"fmt"
@@ -26,6 +27,32 @@ func (s *server) viewEvents(ctx context.Context, events iter.Seq2[understudy.Eve
 			}
 		}
 	}
+}
+
+// trimEvents returns events without the content of search results.
+func trimEvents(events iter.Seq2[understudy.Event, error]) iter.Seq2[understudy.Event, error] {
+	return func(yield func(understudy.Event, error) bool) {
+		for e, err := range events {
+			if err == nil && bytes.Contains(e.Data, []byte(`"file_search"`)) {
+				e, err = trimEvent(e)
+			}
+			if !yield(e, err) || err != nil {
+				return
+			}
+		}
+	}
+}
+
+func trimEvent(e understudy.Event) (understudy.Event, error) {
+	step, ok := payload(e.Name).(*understudy.Step)
+	if !ok {
+		return e, nil
+	}
+	if err := json.Unmarshal(e.Data, step); err != nil {
+		return e, fmt.Errorf("event %s: %w", e.Name, err)
+	}
+	trimResults(step, false)
+	return understudy.NewEvent(e.Name, step)
 }
 
 // viewEvent shows the object that an event carries as answers would.
