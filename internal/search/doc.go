@@ -15,7 +15,9 @@
 // underscores, dots, hyphens or camel case is kept whole and in parts: "getUserName"
 // finds itself first, then "user name". Scripts that put no spaces between words
 // (Chinese, Japanese, Thai and their like) are taken as pairs of neighbouring
-// characters. Nothing is left out for being common.
+// characters. Nothing is left out for being common, and words have no stems:
+// singulars beside plurals found no more answers to the questions of quality_test.go
+// and made known items harder to find (recall@5 of 0.952 instead of 0.964).
 //
 // # How chunks are ranked
 //
@@ -32,7 +34,8 @@
 // segment takes about three times n with the default chunks, which overlap by
 // half. Parse checks every byte once, some hundred megabytes a second, and keeps
 // the bytes it was given without making much else of them. Rank looks every word
-// of the query up in every segment, a few tens of nanoseconds each, and then reads
-// the postings of those words, some nanoseconds each: 200,000 chunks in 10,000
-// segments take milliseconds. The benchmarks measure all of it.
+// of the query up in every segment and then reads the postings of those words in
+// the segments that can still have a result, some nanoseconds each. What it waits
+// for is memory: few large segments are searched faster than many small ones. The
+// benchmarks measure all of it.
 package search

@@ -60,11 +60,11 @@ func Rank(segments []*Segment, queries []string, limit int) []Result {
 	weights := map[term]float64{}
 	lists := make([][]Result, 0, len(queries))
 	for _, query := range queries {
-		terms, at := r.lookUp(query)
+		terms, dossiers := r.lookUp(query)
 		for _, t := range terms {
 			weights[t.term] = max(weights[t.term], t.weight)
 		}
-		lists = append(lists, r.rank(terms, at, depth))
+		lists = append(lists, r.rank(terms, dossiers, depth))
 	}
 	return r.withoutRepeats(fuse(lists), weights, limit)
 }
@@ -83,36 +83,51 @@ type queryTerm struct {
 	weight float64 // how rare it is: the inverse document frequency
 }
 
-// found says where the postings of the terms of a query are: for every segment,
-// and in it for every term, the offset of the first or absent.
-type found []uint32
+// A dossier says what of a query a segment has.
+type dossier struct {
+	segment int
+	best    float64 // no chunk can have a higher score
+	terms   []int32 // for every term of the query its index in the segment, or absent
+}
 
-const absent = math.MaxUint32
-
-// lookUp returns the terms of a query and where they are. Variants that no chunk
-// has are left out.
-func (r *ranker) lookUp(query string) ([]queryTerm, found) {
+// lookUp returns the terms of a query, and the segments that have any, the most
+// promising first. Variants that no chunk has weigh nothing.
+func (r *ranker) lookUp(query string) ([]queryTerm, []dossier) {
 	terms := queryTerms(query)
-	counts := make([]uint64, len(terms))
-	at := make(found, 0, len(r.segments)*len(terms))
-	for _, s := range r.segments {
+	counts := make([]int, len(terms))
+	var dossiers []dossier
+	here := make([]int32, len(terms))
+	for n, s := range r.segments {
+		hit := false
 		for i, t := range terms {
-			offset := s.find(t.term)
-			at = append(at, offset)
-			if offset != absent {
-				p := postings{data: s.postings[offset:]}
-				counts[i] += p.start()
+			at := s.find(t.term)
+			here[i] = int32(at)
+			if at != absent {
+				hit = true
+				counts[i] += s.count(at)
 			}
+		}
+		if hit {
+			dossiers = append(dossiers, dossier{segment: n, terms: here})
+			here = make([]int32, len(terms))
 		}
 	}
 	for i := range terms {
-		n := float64(counts[i])
-		terms[i].weight = math.Log1p((float64(r.chunks) - n + 0.5) / (n + 0.5))
-		if terms[i].role == variant && counts[i] == 0 {
-			terms[i].weight = 0
+		if n := float64(counts[i]); n > 0 || terms[i].role == word {
+			terms[i].weight = math.Log1p((float64(r.chunks) - n + 0.5) / (n + 0.5))
 		}
 	}
-	return terms, at
+	for i := range dossiers {
+		for n, at := range dossiers[i].terms {
+			if at != absent {
+				dossiers[i].best += terms[n].weight * (bm25K1 + 1)
+			}
+		}
+	}
+	slices.SortFunc(dossiers, func(a, b dossier) int {
+		return cmp.Or(cmp.Compare(b.best, a.best), cmp.Compare(a.segment, b.segment))
+	})
+	return terms, dossiers
 }
 
 // queryTerms returns the different terms of a query, in order.
@@ -130,43 +145,44 @@ func queryTerms(query string) []queryTerm {
 	return terms
 }
 
-// rank returns the best chunks for terms, which are where at says.
-func (r *ranker) rank(terms []queryTerm, at found, limit int) []Result {
+// rank returns the best chunks for terms. Segments that cannot have one are not
+// even looked at: of a query with rare words, most of those that have only the
+// common ones.
+func (r *ranker) rank(terms []queryTerm, dossiers []dossier, limit int) []Result {
 	var best float64
 	for _, t := range terms {
 		best += t.weight * (bm25K1 + 1)
 	}
 	average := max(1, float64(r.words)/float64(max(1, r.chunks)))
-	results := top{limit: limit}
+	found := top{limit: limit}
 	var scores []float64 // of the chunks of the segment at hand
-	for n, s := range r.segments {
-		offsets := at[n*len(terms) : (n+1)*len(terms)]
-		scores = scores[:0]
-		for i, t := range terms {
-			if offsets[i] == absent {
-				continue
+	for _, d := range dossiers {
+		if d.best < found.floor.Score*best {
+			break
+		}
+		s := r.segments[d.segment]
+		scores = slices.Grow(scores[:0], s.Chunks())[:s.Chunks()]
+		clear(scores)
+		for i, at := range d.terms {
+			if at != absent {
+				s.score(scores, int(at), terms[i].weight, average)
 			}
-			if len(scores) == 0 {
-				scores = slices.Grow(scores, s.Chunks())[:s.Chunks()]
-				clear(scores)
-			}
-			s.score(scores, offsets[i], t.weight, average)
 		}
 		for chunk, score := range scores {
 			if score > 0 {
-				results.add(Result{Segment: n, Chunk: chunk, Score: min(1, score/best)})
+				found.add(Result{Segment: d.segment, Chunk: chunk, Score: min(1, score/best)})
 			}
 		}
 	}
-	return results.best()
+	return found.best()
 }
 
-// score adds what a term of the given weight contributes to the scores of the
-// segment's chunks. Its postings begin at offset.
-func (s *Segment) score(scores []float64, offset uint32, weight, average float64) {
-	p := postings{data: s.postings[offset:]}
+// score adds what the segment's term at contributes to the scores of its chunks,
+// if it has the given weight.
+func (s *Segment) score(scores []float64, at int, weight, average float64) {
+	p := s.postingsAt(at)
 	perWord := bm25K1 * bm25B / average
-	for range p.start() {
+	for range s.count(at) {
 		p.next()
 		n := float64(p.n)
 		scores[p.chunk] += weight * (bm25K1 + 1) * n / (n + bm25K1*(1-bm25B) + perWord*float64(s.length(p.chunk)))
@@ -177,17 +193,17 @@ func (s *Segment) score(scores []float64, offset uint32, weight, average float64
 type top struct {
 	limit int
 	kept  []Result // up to twice limit
-	floor float64  // a later one must have more to be among them
+	floor Result   // if there are enough: a result must be better to be among the best
 }
 
 func (t *top) add(r Result) {
-	if r.Score <= t.floor {
+	if t.floor.Score > 0 && better(r, t.floor) > 0 {
 		return
 	}
 	t.kept = append(t.kept, r)
 	if len(t.kept) >= 2*t.limit {
 		t.best()
-		t.floor = t.kept[len(t.kept)-1].Score
+		t.floor = t.kept[len(t.kept)-1]
 	}
 }
 

@@ -24,19 +24,20 @@ import (
 //	…            text
 //	u32 × 2      per chunk: start, end
 //	u32          per chunk: how many words it has
-//	u64, u32     per term, ascending: its hash, and where its postings begin
+//	u64, u32 × 2 per term, ascending: its hash, how many chunks have it, where its postings begin
 //	…            postings
 //
-// The postings of a term are uvarints: how many chunks have it, and for each of
-// them, ascending, the distance d from the one before (from -1 for the first) and
-// how often n it occurs there: 2d+1 if n is 1, else 2d and n.
+// The postings of a term are uvarints: for each chunk that has it, ascending, the
+// distance d from the one before (from -1 for the first) and how often n it occurs
+// there: 2d+1 if n is 1, else 2d and n.
 type Segment struct {
 	data []byte // all of it
 
 	// Parts of data.
 	terms, postings, lengths, chunks, text []byte
 
-	words uint64 // of all chunks
+	filter []uint64 // of terms; see mayHave
+	words  uint64   // of all chunks
 }
 
 const (
@@ -45,7 +46,7 @@ const (
 	headerSize = 28
 	chunkSize  = 8
 	lengthSize = 4
-	termSize   = 12
+	termSize   = 16
 )
 
 var castagnoli = crc32.MakeTable(crc32.Castagnoli)
@@ -53,7 +54,7 @@ var castagnoli = crc32.MakeTable(crc32.Castagnoli)
 // postingList collects the postings of one term.
 type postingList struct {
 	term  term
-	count uint64
+	count int
 	last  int
 	data  []byte
 }
@@ -121,8 +122,8 @@ func encode(text string, chunks []byte, lists []postingList) []byte {
 	terms := make([]byte, 0, termSize*len(lists))
 	for _, l := range lists {
 		terms = binary.LittleEndian.AppendUint64(terms, uint64(l.term))
-		terms = appendUint32s(terms, len(postings))
-		postings = append(binary.AppendUvarint(postings, l.count), l.data...)
+		terms = appendUint32s(terms, l.count, len(postings))
+		postings = append(postings, l.data...)
 	}
 	if uint64(max(len(text), len(postings))) > math.MaxUint32 {
 		panic("search: a text too long for a segment")
@@ -150,8 +151,8 @@ func appendUint32s(b []byte, values ...int) []byte {
 func (s *Segment) MarshalBinary() ([]byte, error) { return s.data, nil }
 
 // Parse reads a segment. It keeps b, which must not be changed any more. Whatever b
-// is, a segment that Parse returns without an error is sound, and memory beyond b
-// is not needed.
+// is, a segment that Parse returns without an error is sound, and takes little more
+// memory than b.
 func Parse(b []byte) (*Segment, error) {
 	if len(b) < headerSize || string(b[:len(magic)]) != magic {
 		return nil, errors.New("not a search segment")
@@ -198,6 +199,7 @@ func (s *Segment) check() error {
 	if terms == 0 && len(s.postings) > 0 {
 		return errors.New("postings of no term")
 	}
+	s.filter = make([]uint64, terms/termsPerWord+1)
 	end := 0
 	for i := range terms {
 		if i > 0 && s.term(i) <= s.term(i-1) {
@@ -206,9 +208,10 @@ func (s *Segment) check() error {
 		if int(s.offset(i)) != end {
 			return fmt.Errorf("postings of term %d are not where they ought to be", i)
 		}
-		p := postings{data: s.postings[end:]}
-		left := p.start()
-		last := -1
+		word, bits := s.filterBits(s.term(i))
+		s.filter[word] |= bits
+		p := s.postingsAt(i)
+		left, last := s.count(i), -1
 		for ; left > 0 && p.next(); left-- {
 			if p.chunk <= last || p.chunk >= s.Chunks() || p.n == 0 {
 				return fmt.Errorf("postings of term %d are not chunks in order", i)
@@ -253,25 +256,55 @@ func (s *Segment) length(i int) uint32 { return binary.LittleEndian.Uint32(s.len
 
 func (s *Segment) term(i int) term { return term(binary.LittleEndian.Uint64(s.terms[termSize*i:])) }
 
-func (s *Segment) offset(i int) uint32 {
-	return binary.LittleEndian.Uint32(s.terms[termSize*i+8:])
+// count returns how many chunks have term i.
+func (s *Segment) count(i int) int { return int(binary.LittleEndian.Uint32(s.terms[termSize*i+8:])) }
+
+// offset returns where the postings of term i begin.
+func (s *Segment) offset(i int) int {
+	return int(binary.LittleEndian.Uint32(s.terms[termSize*i+12:]))
 }
 
-// find returns where the postings of t begin, absent if no chunk has it. Terms
-// are hashes and hence evenly spread: t is near where it ought to be, unless
-// somebody made up the segment. Looking there first costs one or two reads from
-// memory, where halving the dictionary would cost ten.
-func (s *Segment) find(t term) uint32 {
-	n := len(s.terms) / termSize
-	low, high := 0, n // t is at low or after, and before high
-	i := int(uint64(t) >> 32 * uint64(n) >> 32)
+func (s *Segment) postingsAt(i int) postings {
+	return postings{data: s.postings[s.offset(i):], chunk: -1}
+}
+
+// termsPerWord is how many terms, on average, share a word of 64 bits of a filter,
+// in which each has up to three bits: of terms that are not there, one in thirty
+// is found.
+const termsPerWord = 8
+
+// mayHave reports whether t may be a term of the segment. It answers from little
+// memory, a byte per term: a search of ten thousand segments for a rare word would
+// otherwise wait ten thousand times for a dictionary that is in no cache.
+func (s *Segment) mayHave(t term) bool {
+	word, bits := s.filterBits(t)
+	return s.filter[word]&bits == bits
+}
+
+func (s *Segment) filterBits(t term) (word int, bits uint64) {
+	return place(t, len(s.filter)), 1<<(t&63) | 1<<(t>>6&63) | 1<<(t>>12&63)
+}
+
+// place returns where t ought to be among n places, given that terms are hashes
+// and hence evenly spread.
+func place(t term, n int) int { return int(uint64(t) >> 32 * uint64(n) >> 32) }
+
+// find returns the index of t, absent if it is not there. Terms are close to
+// where they ought to be, unless somebody made up the segment. Looking there first
+// costs one or two reads from memory, where halving the dictionary would cost ten.
+func (s *Segment) find(t term) int {
+	if !s.mayHave(t) {
+		return absent
+	}
+	low, high := 0, len(s.terms)/termSize // t is at low or after, and before high
+	i := place(t, high)
 	for range 64 {
 		if i < low || i >= high {
 			return absent
 		}
 		switch here := s.term(i); {
 		case here == t:
-			return s.offset(i)
+			return i
 		case here < t:
 			i++
 			low = i
@@ -283,7 +316,7 @@ func (s *Segment) find(t term) uint32 {
 	for low < high {
 		switch middle := int(uint(low+high) / 2); {
 		case s.term(middle) == t:
-			return s.offset(middle)
+			return middle
 		case s.term(middle) < t:
 			low = middle + 1
 		default:
@@ -293,17 +326,13 @@ func (s *Segment) find(t term) uint32 {
 	return absent
 }
 
+const absent = -1
+
 // postings reads the postings of a term.
 type postings struct {
 	data  []byte
-	chunk int // the last that was read
+	chunk int // the last that was read, -1 before the first
 	n     int // how often it has the term
-}
-
-// start reads how many chunks have the term. It returns 0 if that cannot be read.
-func (p *postings) start() uint64 {
-	p.chunk = -1
-	return p.uvarint()
 }
 
 // next reads the next posting and reports whether there was one that can be read.

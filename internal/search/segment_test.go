@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-func build(text string) *Segment { return Build(text, Split(text, 100, 50)) }
+func indexed(text string) *Segment { return Build(text, Split(text, 100, 50)) }
 
 func TestSegmentRoundTrip(t *testing.T) {
 	for _, text := range []string{"", "a", "Hello, world", prose()} {
@@ -50,7 +50,7 @@ func TestSegmentRoundTrip(t *testing.T) {
 // TestSegmentFind checks the dictionary against the words of every chunk.
 func TestSegmentFind(t *testing.T) {
 	text := prose()
-	s := build(text)
+	s := indexed(text)
 	want := map[term]map[int]int{}
 	for i := range s.Chunks() {
 		a := analyzer{emit: func(t term, _ role) {
@@ -66,8 +66,9 @@ func TestSegmentFind(t *testing.T) {
 	}
 	for term, chunks := range want {
 		got := map[int]int{}
-		p := postings{data: s.postings[s.find(term):]}
-		for range p.start() {
+		at := s.find(term)
+		p := s.postingsAt(at)
+		for range s.count(at) {
 			p.next()
 			got[p.chunk] = p.n
 		}
@@ -96,7 +97,7 @@ func sign(b []byte) []byte {
 }
 
 func TestParseRefuses(t *testing.T) {
-	segment := build("one two two three. one")
+	segment := indexed("one two two three. one")
 	good, _ := segment.MarshalBinary()
 	change := func(at int, b byte) []byte {
 		bad := bytes.Clone(good)
@@ -126,10 +127,10 @@ func TestParseRefuses(t *testing.T) {
 		{"chunk outside", sign(change(chunk+7, 0x7f)), "chunk 0 is not a part"},
 		{"chunk reversed", sign(change(chunk, 0x3f)), "chunk 0 is not a part"},
 		{"terms out of order", set(terms+termSize, good[terms:terms+8]...), "out of order"},
-		{"postings elsewhere", set(terms+8, 1), "postings of term 0 are not where"},
-		{"postings of more chunks", set(postings+int(segment.offset(2)), 2), "incomplete"},
-		{"postings of another chunk", set(postings+1, 4|good[postings+1]), "not chunks in order"},
-		{"postings of no chunk", set(postings, 0), "incomplete"},
+		{"postings elsewhere", set(terms+12, 1), "postings of term 0 are not where"},
+		{"postings of more chunks", set(terms+2*termSize+8, 2), "incomplete"},
+		{"postings of another chunk", set(postings, 4|good[postings]), "not chunks in order"},
+		{"postings of no chunk", set(terms+8, 0), "incomplete"},
 	}
 	for _, tt := range tests {
 		_, err := Parse(tt.data)
@@ -147,7 +148,7 @@ func TestParseRefuses(t *testing.T) {
 // FuzzParse checks that whatever is parsed can be used.
 func FuzzParse(f *testing.F) {
 	for _, text := range []string{"", "one two two three. one", strings.Repeat("ação 検索 getUserName. ", 40)} {
-		data, _ := build(text).MarshalBinary()
+		data, _ := indexed(text).MarshalBinary()
 		f.Add(data)
 	}
 	f.Fuzz(func(t *testing.T, data []byte) {
@@ -160,7 +161,7 @@ func FuzzParse(f *testing.F) {
 			s.Chunk(i)
 		}
 		for i := range len(s.terms) / termSize {
-			if s.find(s.term(i)) == absent {
+			if s.find(s.term(i)) != i {
 				t.Errorf("term %d is not found", i)
 			}
 		}
