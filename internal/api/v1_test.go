@@ -221,6 +221,89 @@ func TestV1FileLists(t *testing.T) {
 	})
 }
 
+// TestV1Retrieval follows files into the vector stores that version 2 shows.
+func TestV1Retrieval(t *testing.T) {
+	forEachDialect(t, func(t *testing.T, prefix string) {
+		h := newHarness(t, nil)
+		upload := func(name string) string { return h.upload(prefix, name, "assistants", "x")["id"].(string) }
+		md, txt, csv := upload("a.md"), upload("b.txt"), upload("c.csv")
+		// indexed returns the files in the vector stores of what path names, in order.
+		indexed := func(path string) (files []string, expires bool) {
+			t.Helper()
+			files = []string{}
+			resources := h.must("GET", path, "")["tool_resources"].(jsonObject)
+			search, ok := resources["file_search"].(jsonObject)
+			if !ok {
+				return files, false
+			}
+			for _, id := range search["vector_store_ids"].([]any) {
+				v, err := h.db.VectorStore(t.Context(), id.(string))
+				if err != nil {
+					t.Fatal(err)
+				}
+				expires = v.ExpiresAfter != nil
+				all, _, err := h.db.ListVectorStoreFiles(t.Context(), v.ID, "", understudy.Page{Limit: 100, Order: understudy.Asc})
+				if err != nil {
+					t.Fatal(err)
+				}
+				for _, f := range all {
+					files = append(files, f.ID)
+				}
+			}
+			return files, expires
+		}
+		expect := func(after, path string, want ...string) {
+			t.Helper()
+			if got, _ := indexed(path); !slices.Equal(got, want) {
+				t.Errorf("%s: got files %v, want %v", after, got, want)
+			}
+		}
+		asst := prefix + "/assistants/" + h.mustV1("POST", prefix+"/assistants", `{"model":"m","tools":[{"type":"retrieval"}],"file_ids":["`+md+`"]}`)["id"].(string)
+		expect("creation", asst, md)
+		h.mustV1("POST", asst+"/files", `{"file_id":"`+txt+`"}`)
+		expect("attaching", asst, md, txt)
+		if w := h.v1("POST", asst+"/files", `{"file_id":"`+csv+`"}`); !strings.Contains(w.Body.String(), "unsupported_file") {
+			t.Errorf("a file that cannot be searched: got %d %s", w.Code, w.Body)
+		}
+		expect("refusing", asst, md, txt)
+		h.mustV1("DELETE", asst+"/files/"+md, "")
+		expect("detaching", asst, txt)
+		h.mustV1("POST", asst, `{"file_ids":["`+md+`"]}`)
+		expect("a new list", asst, md)
+		h.must("DELETE", prefix+"/files/"+md, "")
+		expect("deleting the file", asst)
+		if got := h.mustV1("GET", asst, "")["file_ids"].([]any); len(got) > 0 {
+			t.Errorf("deleted file: still in %v", got)
+		}
+		late := prefix + "/assistants/" + h.mustV1("POST", prefix+"/assistants", `{"model":"m","file_ids":["`+txt+`"]}`)["id"].(string)
+		expect("creation without the tool", late)
+		h.mustV1("POST", late, `{"tools":[{"type":"retrieval"}]}`)
+		expect("giving the tool", late, txt)
+		if _, expires := indexed(late); expires {
+			t.Error("the store of an assistant expires")
+		}
+
+		// What messages attach can be searched once a run can search.
+		md = upload("d.md")
+		thread := h.mustV1("POST", prefix+"/threads", `{"messages":[{"role":"user","content":"x","file_ids":["`+md+`","`+csv+`"]}]}`)["id"].(string)
+		runs := prefix + "/threads/" + thread + "/runs"
+		run := func(body string) {
+			t.Helper()
+			h.execute(h.mustV1("POST", runs, body)["id"].(string), complete)
+		}
+		plain := h.mustV1("POST", prefix+"/assistants", `{"model":"m","file_ids":["`+txt+`"]}`)["id"].(string)
+		run(`{"assistant_id":"` + plain + `"}`)
+		expect("a run without the tool", prefix+"/threads/"+thread)
+		run(`{"assistant_id":"` + late[strings.LastIndex(late, "/")+1:] + `"}`)
+		expect("a run with the tool", prefix+"/threads/"+thread, md)
+		run(`{"assistant_id":"` + plain + `","tools":[{"type":"retrieval"}],"additional_messages":[{"role":"user","content":"x","file_ids":["` + md + `"]}]}`)
+		expect("a run with the tool that its assistant has not", prefix+"/threads/"+thread, md, txt)
+		if _, expires := indexed(prefix + "/threads/" + thread); !expires {
+			t.Error("the store of a thread does not expire")
+		}
+	})
+}
+
 func strs(in []string) []any {
 	out := []any{}
 	for _, s := range in {
