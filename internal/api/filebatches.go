@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"fmt"
 	"net/http"
 	"slices"
@@ -76,10 +77,14 @@ func (s *server) getFileBatch(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	b, err := s.Store.FileBatch(r.Context(), ids[0], ids[1])
+	underWay := func(b *understudy.FileBatch) bool { return b.FileCounts.InProgress > 0 }
+	b, err := poll(s, r, ids[0], func(ctx context.Context) (*understudy.FileBatch, error) {
+		return s.Store.FileBatch(ctx, ids[0], ids[1])
+	}, underWay)
 	if err != nil {
 		return err
 	}
+	pollLater(w, underWay(b))
 	return ok(w, b)
 }
 

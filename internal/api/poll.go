@@ -16,7 +16,7 @@ const (
 	maxHold = 25 * time.Second
 )
 
-// poll reads the object with the given id for a GET. If an SDK's poll helper
+// poll reads, for a GET, the object that settles with the given id. If an SDK's poll helper
 // asks, and the object is under way, it waits until the object has settled, and
 // for no longer than the client does: so a client that polls learns of the end as
 // soon as one that streams. It costs nothing but the request that waits.
@@ -25,21 +25,33 @@ func poll[T any](s *server, r *http.Request, id string, read func(context.Contex
 	if hold == 0 {
 		return read(r.Context())
 	}
-	settled, leave := s.Store.Watch(id) // before it is read, or its end could pass in between
-	defer leave()
-	v, err := read(r.Context())
-	if err != nil || !underWay(v) {
-		return v, err
-	}
 	timeout := time.NewTimer(hold)
 	defer timeout.Stop()
-	select {
-	case <-settled:
-	case <-timeout.C:
-	case <-s.Stopping:
-	case <-r.Context().Done():
+	for {
+		settled, leave := s.Store.Watch(id) // before it is read, or its end could pass in between
+		v, err := read(r.Context())
+		if err != nil || !underWay(v) {
+			leave()
+			return v, err
+		}
+		select {
+		case <-settled:
+			leave()
+			continue // a vector store settles with each of its files
+		case <-timeout.C:
+		case <-s.Stopping:
+		case <-r.Context().Done():
+		}
+		leave()
+		return read(r.Context())
 	}
-	return read(r.Context())
+}
+
+// pollLater asks pollers to come back soon for an object that is under way.
+func pollLater(w http.ResponseWriter, underWay bool) {
+	if underWay {
+		w.Header().Set("Openai-Poll-After-Ms", pollAfter)
+	}
 }
 
 // holdTime returns how long the answer to a request may be held: 0 unless the

@@ -2,11 +2,14 @@ package api
 
 import (
 	"context"
+	"fmt"
 	"net/http"
 	"net/http/httptest"
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"github.com/understudy-dev/understudy"
 )
 
 // pollRequest is the GET of a run that an SDK's poll helper makes.
@@ -126,4 +129,41 @@ func TestClientLeavesPoll(t *testing.T) {
 		res.Body.Close()
 	}
 	<-ended
+}
+
+// TestHeldPollOfVectorStore shows that polls of a store, a batch and a file of it
+// last until the engine is through with what they ask for.
+func TestHeldPollOfVectorStore(t *testing.T) {
+	for _, what := range []string{"", "/file_batches/%[2]s", "/files/%[1]s"} {
+		synctest.Test(t, func(t *testing.T) {
+			h := newHarness(t, nil)
+			ctx := t.Context()
+			ids := make([]string, 2)
+			for i := range ids {
+				f := &understudy.File{ID: understudy.NewID(understudy.PrefixFile), Object: "file", Filename: "a.txt"}
+				if err := h.db.CreateFile(ctx, f); err != nil {
+					t.Fatal(err)
+				}
+				ids[i] = f.ID
+			}
+			store := "/v1/vector_stores/" + h.must("POST", "/v1/vector_stores", "{}")["id"].(string)
+			batch := h.must("POST", store+"/file_batches", `{"file_ids":["`+ids[0]+`","`+ids[1]+`"]}`)["id"].(string)
+			for i := range ids {
+				time.AfterFunc(time.Duration(i+1)*time.Second, func() {
+					c, _, _, err := h.db.ClaimIngestion(ctx, "test", time.Minute)
+					if err == nil {
+						err = h.db.FinishIngestion(ctx, c, understudy.NewID("seg_"), 1)
+					}
+					if err != nil {
+						t.Error(err)
+					}
+				})
+			}
+			start := time.Now()
+			w := h.serve(h.pollRequest(store + fmt.Sprintf(what+"%.0[1]s%.0[2]s", ids[1], batch)))
+			if took := time.Since(start); took != 2*time.Second || decodeObject(t, w.Body.Bytes())["status"] != "completed" || w.Header().Get("Openai-Poll-After-Ms") != "" {
+				t.Errorf("%s: answered after %v with %d %s", what, took, w.Code, w.Body)
+			}
+		})
+	}
 }

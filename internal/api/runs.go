@@ -182,9 +182,7 @@ func (s *server) startRun(w http.ResponseWriter, r *http.Request, n store.NewRun
 // writeRun answers with a run, and asks pollers to come back soon if it goes on
 // by itself.
 func (s *server) writeRun(w http.ResponseWriter, run *understudy.Run) error {
-	if run.Status.GoesOn() {
-		w.Header().Set("Openai-Poll-After-Ms", pollAfter)
-	}
+	pollLater(w, run.Status.GoesOn())
 	return ok(w, run)
 }
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"net/http"
 	"net/url"
 	"time"
@@ -77,10 +78,14 @@ func (s *server) getVectorStoreFile(w http.ResponseWriter, r *http.Request) erro
 	if err != nil {
 		return err
 	}
-	f, err := s.Store.VectorStoreFile(r.Context(), storeID, fileID)
+	underWay := func(f *understudy.VectorStoreFile) bool { return f.Status == understudy.VectorStoreFileInProgress }
+	f, err := poll(s, r, storeID, func(ctx context.Context) (*understudy.VectorStoreFile, error) {
+		return s.Store.VectorStoreFile(ctx, storeID, fileID)
+	}, underWay)
 	if err != nil {
 		return err
 	}
+	pollLater(w, underWay(f))
 	return ok(w, f)
 }
 

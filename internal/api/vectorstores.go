@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"encoding/json"
 	"net/http"
 	"slices"
@@ -127,10 +128,14 @@ func (s *server) getVectorStore(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	v, err := s.Store.VectorStore(r.Context(), ids[0])
+	underWay := func(v *understudy.VectorStore) bool { return v.Status == understudy.VectorStoreInProgress }
+	v, err := poll(s, r, ids[0], func(ctx context.Context) (*understudy.VectorStore, error) {
+		return s.Store.VectorStore(ctx, ids[0])
+	}, underWay)
 	if err != nil {
 		return err
 	}
+	pollLater(w, underWay(v))
 	return ok(w, v)
 }
 

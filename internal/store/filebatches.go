@@ -70,6 +70,7 @@ func (db *DB) CancelFileBatch(ctx context.Context, storeID, id string) (b *under
 		if n, err := done.RowsAffected(); err != nil {
 			return err
 		} else if n > 0 {
+			t.settles(db, storeID)
 			if _, err := t.exec(ctx, "UPDATE file_batches SET cancelled = TRUE WHERE id = $1", id); err != nil {
 				return err
 			}

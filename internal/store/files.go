@@ -44,7 +44,12 @@ func (db *DB) File(ctx context.Context, id string) (*understudy.File, error) {
 // The caller deletes the bytes.
 func (db *DB) DeleteFile(ctx context.Context, id string) error {
 	return db.update(ctx, func(ctx context.Context, t *tx) error {
-		err := t.remove(ctx, "files", id)
+		stores, err := column(ctx, t, "SELECT store_id FROM vector_store_files WHERE file_id = $1 AND status = 'in_progress'", id)
+		if err != nil {
+			return err
+		}
+		t.settles(db, stores...)
+		err = t.remove(ctx, "files", id)
 		if errors.Is(err, sql.ErrNoRows) {
 			return understudy.FileNotFound(id)
 		}

@@ -99,6 +99,7 @@ func (db *DB) FinishIngestion(ctx context.Context, c IngestClaim, segment string
 		}
 		n, err := done.RowsAffected()
 		if err != nil || n > 0 {
+			t.settles(db, c.StoreID)
 			return err
 		}
 		lost = true // no error yet: what follows is to be committed
@@ -125,6 +126,7 @@ func (db *DB) FailIngestion(ctx context.Context, c IngestClaim, e understudy.Vec
 			return err
 		}
 		if n, err := done.RowsAffected(); err != nil || n > 0 {
+			t.settles(db, c.StoreID)
 			return err
 		}
 		return ErrLeaseLost

@@ -114,6 +114,7 @@ func (db *DB) DetachFile(ctx context.Context, storeID, fileID string) error {
 		if err != nil {
 			return err
 		}
+		t.settles(db, storeID)
 		if n, err := done.RowsAffected(); err != nil || n > 0 {
 			return err
 		}

@@ -182,6 +182,7 @@ func (db *DB) ExpireVectorStores(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
+			t.settles(db, id)
 			return t.expire(ctx, id)
 		})
 		if err != nil {
@@ -212,6 +213,7 @@ func (db *DB) DeleteVectorStore(ctx context.Context, id string) error {
 		if err := t.dropVectorStoreUses(ctx, id); err != nil {
 			return err
 		}
+		t.settles(db, id)
 		return notFound(t.remove(ctx, "vector_stores", id), "vector store", id)
 	})
 }

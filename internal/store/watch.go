@@ -20,7 +20,9 @@ type watch struct {
 // or deletes it. What settled before the call is not told, so the caller watches
 // first and reads the object then. leave must be called in the end.
 //
-// Runs settle when they are over or wait for their client.
+// Runs settle when they are over or wait for their client. A vector store settles
+// whenever a file of it does, so those who wait for all of its files, for a batch
+// or for one of them, look and wait again.
 func (db *DB) Watch(id string) (settled <-chan struct{}, leave func()) {
 	ws := &db.watches
 	ws.mu.Lock()
@@ -38,6 +40,18 @@ func (db *DB) Watch(id string) (settled <-chan struct{}, leave func()) {
 			delete(ws.byID, id)
 		}
 	}
+}
+
+// settles wakes those who wait for an object once t is committed.
+func (t *tx) settles(db *DB, ids ...string) {
+	t.effects = append(t.effects, effect{
+		committed: func() {
+			for _, id := range ids {
+				db.watches.settle(id)
+			}
+		},
+		rolledBack: func() {},
+	})
 }
 
 // settle wakes those who wait for an object. It must follow the commit.
