@@ -111,15 +111,17 @@ func (t *tx) checkResources(ctx context.Context, r *understudy.ToolResources) er
 
 // checkFiles fails, naming them all, if some of the files do not exist.
 func (t *tx) checkFiles(ctx context.Context, ids []string) error {
-	var missing []string
-	for _, id := range ids {
-		var found string
-		err := one(ctx, t, "SELECT id FROM files WHERE id = $1 AND (expires_at = 0 OR expires_at > $2)", []any{id, now().Unix()}, &found)
-		if errors.Is(err, sql.ErrNoRows) {
-			missing = append(missing, id)
-		} else if err != nil {
-			return err
-		}
+	if len(ids) == 0 {
+		return nil
+	}
+	list, err := encode(ids)
+	if err != nil {
+		return err
+	}
+	missing, err := column(ctx, t, "SELECT value FROM json_each($1) "+
+		"WHERE NOT EXISTS (SELECT 1 FROM files WHERE id = value AND (expires_at = 0 OR expires_at > $2)) ORDER BY key", list, now().Unix())
+	if err != nil {
+		return err
 	}
 	if len(missing) > 0 {
 		return &understudy.Error{Kind: understudy.KindNotFound, Message: fmt.Sprintf("Files [%s] were not found", strings.Join(missing, ", "))}

@@ -26,6 +26,9 @@ func (t *tx) attachFiles(ctx context.Context, storeID, batchID string, files []*
 	if overdue(v) {
 		return understudy.ExpiredVectorStore(storeID)
 	}
+	if len(files) == 0 {
+		return nil
+	}
 	ids := make([]string, len(files))
 	for i, f := range files {
 		ids[i] = f.ID
@@ -33,21 +36,27 @@ func (t *tx) attachFiles(ctx context.Context, storeID, batchID string, files []*
 	if err := t.checkFiles(ctx, ids); err != nil {
 		return err
 	}
-	batch := sql.NullString{String: batchID, Valid: batchID != ""}
 	for _, f := range files {
 		f.VectorStoreID = storeID
-		doc, err := encode(f)
-		if err != nil {
-			return err
-		}
-		// Not an update: the file gets a new place in the list, and no claim on the old one holds.
-		if _, err := t.exec(ctx, "DELETE FROM vector_store_files WHERE store_id = $1 AND file_id = $2", storeID, f.ID); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, "INSERT INTO vector_store_files (store_id, file_id, batch_id, status, doc) VALUES ($1, $2, $3, $4, $5)",
-			storeID, f.ID, batch, string(f.Status), doc); err != nil {
-			return err
-		}
+	}
+	docs, err := encode(files)
+	if err != nil {
+		return err
+	}
+	list, err := encode(ids)
+	if err != nil {
+		return err
+	}
+	// All files at once: behind a savepoint, the cost of a statement that has triggers grows with what is written before it.
+	//
+	// What is there already is not updated: it gets a new place in the list, and no claim on the old one holds.
+	if _, err := t.exec(ctx, "DELETE FROM vector_store_files WHERE store_id = $1 AND file_id IN (SELECT value FROM json_each($2))", storeID, list); err != nil {
+		return err
+	}
+	batch := sql.NullString{String: batchID, Valid: batchID != ""}
+	if _, err := t.exec(ctx, "INSERT INTO vector_store_files (store_id, file_id, batch_id, status, doc) "+
+		"SELECT $1, value ->> 'id', $2, value ->> 'status', value FROM json_each($3) WHERE true ORDER BY key", storeID, batch, docs); err != nil {
+		return err
 	}
 	var total int
 	if err := one(ctx, t, "SELECT in_progress + completed + failed + cancelled FROM vector_stores WHERE id = $1", []any{storeID}, &total); err != nil {
