@@ -30,7 +30,7 @@
 // # Costs
 //
 // Let a segment have a text of n bytes. Split and Build take time linear in n,
-// whatever the text is; Split reads some megabytes a second, Build tens. The
+// whatever the text is; each reads some megabytes a second. The
 // segment takes about three times n with the default chunks, which overlap by
 // half. Parse checks every byte once, some hundred megabytes a second, and keeps
 // the bytes it was given without making much else of them. Rank looks every word

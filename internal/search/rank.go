@@ -87,29 +87,31 @@ type queryTerm struct {
 type dossier struct {
 	segment int
 	best    float64 // no chunk can have a higher score
-	terms   []int32 // for every term of the query its index in the segment, or absent
+	places  []place // for every term of the query
 }
 
 // lookUp returns the terms of a query, and the segments that have any, the most
 // promising first. Variants that no chunk has weigh nothing.
 func (r *ranker) lookUp(query string) ([]queryTerm, []dossier) {
 	terms := queryTerms(query)
-	counts := make([]int, len(terms))
+	counts := make([]uint64, len(terms))
 	var dossiers []dossier
-	here := make([]int32, len(terms))
+	var places []place // of several dossiers
 	for n, s := range r.segments {
-		hit := false
+		if cap(places)-len(places) < len(terms) {
+			places = make([]place, 0, 64*len(terms))
+		}
+		start, hit := len(places), false
 		for i, t := range terms {
 			at := s.find(t.term)
-			here[i] = int32(at)
-			if at != absent {
-				hit = true
-				counts[i] += s.count(at)
-			}
+			places = append(places, at)
+			hit = hit || at.count > 0
+			counts[i] += uint64(at.count)
 		}
 		if hit {
-			dossiers = append(dossiers, dossier{segment: n, terms: here})
-			here = make([]int32, len(terms))
+			dossiers = append(dossiers, dossier{segment: n, places: places[start:]})
+		} else {
+			places = places[:start]
 		}
 	}
 	for i := range terms {
@@ -118,8 +120,8 @@ func (r *ranker) lookUp(query string) ([]queryTerm, []dossier) {
 		}
 	}
 	for i := range dossiers {
-		for n, at := range dossiers[i].terms {
-			if at != absent {
+		for n, at := range dossiers[i].places {
+			if at.count > 0 {
 				dossiers[i].best += terms[n].weight * (bm25K1 + 1)
 			}
 		}
@@ -163,10 +165,8 @@ func (r *ranker) rank(terms []queryTerm, dossiers []dossier, limit int) []Result
 		s := r.segments[d.segment]
 		scores = slices.Grow(scores[:0], s.Chunks())[:s.Chunks()]
 		clear(scores)
-		for i, at := range d.terms {
-			if at != absent {
-				s.score(scores, int(at), terms[i].weight, average)
-			}
+		for i, at := range d.places {
+			s.score(scores, at, terms[i].weight, average)
 		}
 		for chunk, score := range scores {
 			if score > 0 {
@@ -177,12 +177,12 @@ func (r *ranker) rank(terms []queryTerm, dossiers []dossier, limit int) []Result
 	return found.best()
 }
 
-// score adds what the segment's term at contributes to the scores of its chunks,
-// if it has the given weight.
-func (s *Segment) score(scores []float64, at int, weight, average float64) {
+// score adds what a term of the given weight, whose postings are at a place,
+// contributes to the scores of the segment's chunks.
+func (s *Segment) score(scores []float64, at place, weight, average float64) {
 	p := s.postingsAt(at)
 	perWord := bm25K1 * bm25B / average
-	for range s.count(at) {
+	for range at.count {
 		p.next()
 		n := float64(p.n)
 		scores[p.chunk] += weight * (bm25K1 + 1) * n / (n + bm25K1*(1-bm25B) + perWord*float64(s.length(p.chunk)))
@@ -224,19 +224,19 @@ func fuse(lists [][]Result) []Result {
 	if len(lists) == 1 {
 		return lists[0]
 	}
-	type place struct{ segment, chunk int }
+	type key struct{ segment, chunk int }
 	type fused struct {
 		Result
 		sum float64
 	}
-	index := map[place]int{} // of all
+	index := map[key]int{} // of all
 	var all []fused
 	for _, l := range lists {
 		for rank, r := range l {
-			i, ok := index[place{r.Segment, r.Chunk}]
+			i, ok := index[key{r.Segment, r.Chunk}]
 			if !ok {
 				i = len(all)
-				index[place{r.Segment, r.Chunk}] = i
+				index[key{r.Segment, r.Chunk}] = i
 				all = append(all, fused{Result: r})
 			}
 			all[i].Score = max(all[i].Score, r.Score)

@@ -23,18 +23,19 @@ import (
 //	u32 × 4      bytes of text; chunks; terms; bytes of postings
 //	…            text
 //	u32 × 2      per chunk: start, end
-//	u32          per chunk: how many words it has
 //	u64, u32 × 2 per term, ascending: its hash, how many chunks have it, where its postings begin
+//	u32          per chunk: how many words it has
 //	…            postings
 //
 // The postings of a term are uvarints: for each chunk that has it, ascending, the
 // distance d from the one before (from -1 for the first) and how often n it occurs
-// there: 2d+1 if n is 1, else 2d and n.
+// there: 2d+1 if n is 1, else 2d and n. Those of the most common terms come first,
+// so that a query for some of them finds them close together.
 type Segment struct {
 	data []byte // all of it
 
 	// Parts of data.
-	terms, postings, lengths, chunks, text []byte
+	terms, lengths, postings, chunks, text []byte
 
 	filter []uint64 // of terms; see mayHave
 	words  uint64   // of all chunks
@@ -57,6 +58,8 @@ type postingList struct {
 	count int
 	last  int
 	data  []byte
+
+	offset int // of data among all postings
 }
 
 // add appends a chunk, which must come after those before it.
@@ -108,33 +111,41 @@ func Build(text string, chunks []Span) *Segment {
 			terms = terms[n:]
 		}
 	}
-	s, err := Parse(encode(text, append(table, lengths...), lists))
+	s, err := Parse(encode(text, table, lengths, lists))
 	if err != nil {
 		panic(fmt.Sprintf("search: built a segment that cannot be read: %v", err)) // of chunks outside of the text
 	}
 	return s
 }
 
-// encode writes a segment, of which chunks are the bounds and lengths.
-func encode(text string, chunks []byte, lists []postingList) []byte {
-	slices.SortFunc(lists, func(a, b postingList) int { return cmp.Compare(a.term, b.term) })
-	var postings []byte
-	terms := make([]byte, 0, termSize*len(lists))
-	for _, l := range lists {
-		terms = binary.LittleEndian.AppendUint64(terms, uint64(l.term))
-		terms = appendUint32s(terms, l.count, len(postings))
-		postings = append(postings, l.data...)
+// encode writes a segment of which chunks and lengths are made.
+func encode(text string, chunks, lengths []byte, lists []postingList) []byte {
+	slices.SortFunc(lists, func(a, b postingList) int {
+		return cmp.Or(cmp.Compare(b.count, a.count), cmp.Compare(a.term, b.term))
+	})
+	size := 0
+	for i := range lists {
+		lists[i].offset = size
+		size += len(lists[i].data)
 	}
-	if uint64(max(len(text), len(postings))) > math.MaxUint32 {
+	if uint64(max(len(text), size)) > math.MaxUint32 {
 		panic("search: a text too long for a segment")
 	}
-	b := make([]byte, 0, headerSize+len(text)+len(chunks)+len(terms)+len(postings))
+	b := make([]byte, 0, headerSize+len(text)+len(chunks)+len(lengths)+termSize*len(lists)+size)
 	b = append(b, magic...)
-	b = appendUint32s(b, version, 0, len(text), len(chunks)/(chunkSize+lengthSize), len(lists), len(postings))
+	b = appendUint32s(b, version, 0, len(text), len(lengths)/lengthSize, len(lists), size)
 	b = append(b, text...)
 	b = append(b, chunks...)
-	b = append(b, terms...)
-	b = append(b, postings...)
+	dictionary := len(b)
+	b = append(b[:dictionary+termSize*len(lists)], lengths...)
+	for _, l := range lists {
+		b = append(b, l.data...)
+	}
+	slices.SortFunc(lists, func(a, b postingList) int { return cmp.Compare(a.term, b.term) })
+	for i, l := range lists {
+		entry := binary.LittleEndian.AppendUint64(b[:dictionary+termSize*i], uint64(l.term))
+		appendUint32s(entry, l.count, l.offset)
+	}
 	binary.LittleEndian.PutUint32(b[8:], crc32.Checksum(b[12:], castagnoli))
 	return b
 }
@@ -175,8 +186,8 @@ func Parse(b []byte) (*Segment, error) {
 		rest = rest[n:]
 		return part
 	}
-	s.text, s.chunks, s.lengths = take(12, 1), take(16, chunkSize), take(16, lengthSize)
-	s.terms, s.postings = take(20, termSize), take(24, 1)
+	s.text, s.chunks, s.terms = take(12, 1), take(16, chunkSize), take(20, termSize)
+	s.lengths, s.postings = take(16, lengthSize), take(24, 1)
 	if rest == nil || len(rest) > 0 {
 		return nil, errors.New("search segment is damaged: sizes do not add up")
 	}
@@ -196,34 +207,31 @@ func (s *Segment) check() error {
 		s.words += uint64(s.length(i))
 	}
 	terms := len(s.terms) / termSize
-	if terms == 0 && len(s.postings) > 0 {
-		return errors.New("postings of no term")
-	}
 	s.filter = make([]uint64, terms/termsPerWord+1)
-	end := 0
+	unread := len(s.postings)
 	for i := range terms {
 		if i > 0 && s.term(i) <= s.term(i-1) {
 			return fmt.Errorf("term %d is out of order", i)
 		}
-		if int(s.offset(i)) != end {
-			return fmt.Errorf("postings of term %d are not where they ought to be", i)
-		}
-		word, bits := s.filterBits(s.term(i))
+		word, bits := filterBits(s.term(i), len(s.filter))
 		s.filter[word] |= bits
-		p := s.postingsAt(i)
-		left, last := s.count(i), -1
-		for ; left > 0 && p.next(); left-- {
-			if p.chunk <= last || p.chunk >= s.Chunks() || p.n == 0 {
+		at := s.place(i)
+		if int(at.offset) > len(s.postings) || at.count == 0 {
+			return fmt.Errorf("term %d has no postings", i)
+		}
+		p := s.postingsAt(at)
+		for range at.count {
+			last := p.chunk
+			if !p.next() || p.chunk <= last || p.chunk >= s.Chunks() || p.n == 0 {
 				return fmt.Errorf("postings of term %d are not chunks in order", i)
 			}
-			last = p.chunk
 		}
-		if left > 0 || last < 0 {
-			return fmt.Errorf("postings of term %d are incomplete", i)
+		// Postings that terms share would make a small segment a long list.
+		if unread -= len(s.postings) - int(at.offset) - len(p.data); unread < 0 {
+			return fmt.Errorf("postings of term %d are those of others", i)
 		}
-		end = len(s.postings) - len(p.data)
 	}
-	if end != len(s.postings) {
+	if unread > 0 {
 		return errors.New("postings of no term")
 	}
 	return nil
@@ -256,16 +264,20 @@ func (s *Segment) length(i int) uint32 { return binary.LittleEndian.Uint32(s.len
 
 func (s *Segment) term(i int) term { return term(binary.LittleEndian.Uint64(s.terms[termSize*i:])) }
 
-// count returns how many chunks have term i.
-func (s *Segment) count(i int) int { return int(binary.LittleEndian.Uint32(s.terms[termSize*i+8:])) }
-
-// offset returns where the postings of term i begin.
-func (s *Segment) offset(i int) int {
-	return int(binary.LittleEndian.Uint32(s.terms[termSize*i+12:]))
+// A place is where the postings of a term are, and how many. The zero place is
+// that of a term that is not there.
+type place struct {
+	count, offset uint32
 }
 
-func (s *Segment) postingsAt(i int) postings {
-	return postings{data: s.postings[s.offset(i):], chunk: -1}
+// place returns where the postings of term i are.
+func (s *Segment) place(i int) place {
+	b := s.terms[termSize*i+8:]
+	return place{count: binary.LittleEndian.Uint32(b), offset: binary.LittleEndian.Uint32(b[4:])}
+}
+
+func (s *Segment) postingsAt(at place) postings {
+	return postings{data: s.postings[at.offset:], chunk: -1}
 }
 
 // termsPerWord is how many terms, on average, share a word of 64 bits of a filter,
@@ -277,34 +289,34 @@ const termsPerWord = 8
 // memory, a byte per term: a search of ten thousand segments for a rare word would
 // otherwise wait ten thousand times for a dictionary that is in no cache.
 func (s *Segment) mayHave(t term) bool {
-	word, bits := s.filterBits(t)
+	word, bits := filterBits(t, len(s.filter))
 	return s.filter[word]&bits == bits
 }
 
-func (s *Segment) filterBits(t term) (word int, bits uint64) {
-	return place(t, len(s.filter)), 1<<(t&63) | 1<<(t>>6&63) | 1<<(t>>12&63)
+func filterBits(t term, words int) (word int, bits uint64) {
+	return spread(t, words), 1<<(t&63) | 1<<(t>>6&63) | 1<<(t>>12&63)
 }
 
-// place returns where t ought to be among n places, given that terms are hashes
+// spread returns which of n things is a term's own, given that terms are hashes
 // and hence evenly spread.
-func place(t term, n int) int { return int(uint64(t) >> 32 * uint64(n) >> 32) }
+func spread(t term, n int) int { return int(uint64(t) >> 32 * uint64(n) >> 32) }
 
-// find returns the index of t, absent if it is not there. Terms are close to
-// where they ought to be, unless somebody made up the segment. Looking there first
-// costs one or two reads from memory, where halving the dictionary would cost ten.
-func (s *Segment) find(t term) int {
+// find returns where the postings of t are. Terms are close to where they ought to
+// be, unless somebody made up the segment: looking there first costs one or two
+// reads from memory, where halving the dictionary would cost ten.
+func (s *Segment) find(t term) place {
 	if !s.mayHave(t) {
-		return absent
+		return place{}
 	}
 	low, high := 0, len(s.terms)/termSize // t is at low or after, and before high
-	i := place(t, high)
+	i := spread(t, high)
 	for range 64 {
 		if i < low || i >= high {
-			return absent
+			return place{}
 		}
 		switch here := s.term(i); {
 		case here == t:
-			return i
+			return s.place(i)
 		case here < t:
 			i++
 			low = i
@@ -316,17 +328,15 @@ func (s *Segment) find(t term) int {
 	for low < high {
 		switch middle := int(uint(low+high) / 2); {
 		case s.term(middle) == t:
-			return middle
+			return s.place(middle)
 		case s.term(middle) < t:
 			low = middle + 1
 		default:
 			high = middle
 		}
 	}
-	return absent
+	return place{}
 }
-
-const absent = -1
 
 // postings reads the postings of a term.
 type postings struct {

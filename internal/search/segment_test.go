@@ -68,7 +68,7 @@ func TestSegmentFind(t *testing.T) {
 		got := map[int]int{}
 		at := s.find(term)
 		p := s.postingsAt(at)
-		for range s.count(at) {
+		for range at.count {
 			p.next()
 			got[p.chunk] = p.n
 		}
@@ -77,12 +77,12 @@ func TestSegmentFind(t *testing.T) {
 		}
 	}
 	for i := range 1000 {
-		if term := hash(fmt.Appendf(nil, "absent%d", i)); s.find(term) != absent {
+		if at := s.find(hash(fmt.Appendf(nil, "absent%d", i))); at != (place{}) {
 			t.Errorf("found absent%d", i)
 		}
 	}
 	for _, term := range []term{0, 1<<64 - 1} {
-		if s.find(term) != absent {
+		if s.find(term) != (place{}) {
 			t.Errorf("found %x", term)
 		}
 	}
@@ -110,8 +110,8 @@ func TestParseRefuses(t *testing.T) {
 		return sign(bad)
 	}
 	chunk := headerSize + len("one two two three. one")
-	terms := chunk + chunkSize + lengthSize
-	postings := terms + 3*termSize
+	terms := chunk + chunkSize
+	postings := terms + 3*termSize + lengthSize
 	tests := []struct {
 		name string
 		data []byte
@@ -127,10 +127,11 @@ func TestParseRefuses(t *testing.T) {
 		{"chunk outside", sign(change(chunk+7, 0x7f)), "chunk 0 is not a part"},
 		{"chunk reversed", sign(change(chunk, 0x3f)), "chunk 0 is not a part"},
 		{"terms out of order", set(terms+termSize, good[terms:terms+8]...), "out of order"},
-		{"postings elsewhere", set(terms+12, 1), "postings of term 0 are not where"},
-		{"postings of more chunks", set(terms+2*termSize+8, 2), "incomplete"},
+		{"postings outside", set(terms+14, 1), "has no postings"},
+		{"no postings", set(terms+8, 0), "has no postings"},
+		{"postings of more chunks", set(terms+8, 2), "not chunks in order"},
 		{"postings of another chunk", set(postings, 4|good[postings]), "not chunks in order"},
-		{"postings of no chunk", set(terms+8, 0), "incomplete"},
+		{"shared postings", set(terms+termSize+12, good[terms+12]), "those of others"},
 	}
 	for _, tt := range tests {
 		_, err := Parse(tt.data)
@@ -161,7 +162,7 @@ func FuzzParse(f *testing.F) {
 			s.Chunk(i)
 		}
 		for i := range len(s.terms) / termSize {
-			if s.find(s.term(i)) != i {
+			if s.find(s.term(i)) != s.place(i) {
 				t.Errorf("term %d is not found", i)
 			}
 		}
