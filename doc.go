@@ -23,6 +23,7 @@
 //   - [sandbox], the Python sessions of the code interpreter, and [pyenv], which
 //     installs the packages that [python] pins for them;
 //   - [search], which cuts documents into chunks, indexes and ranks them;
+//   - [entra], which decides about the tokens of Azure's clients;
 //   - [engine], which executes runs with all of these;
 //   - [api], which serves the protocol over HTTP;
 //   - cmd/understudy, which reads the configuration and puts everything together.

@@ -23,6 +23,7 @@ var rooms = map[string][]string{
 	".":                        {},
 	"python":                   {},
 	"internal/blob":            {"."},
+	"internal/entra":           {"."},
 	"internal/model":           {},
 	"internal/model/modeltest": {},
 	"internal/pyenv":           {"python"},
@@ -40,7 +41,7 @@ var rooms = map[string][]string{
 	"internal/e2e/replay":      {},
 	"internal/e2e/sdk":         {},
 	"cmd/understudy": {
-		".", "internal/api", "internal/blob", "internal/engine", "internal/model", "internal/pyenv",
+		".", "internal/api", "internal/blob", "internal/engine", "internal/entra", "internal/model", "internal/pyenv",
 		"internal/sandbox", "internal/store",
 	},
 }
@@ -49,8 +50,8 @@ var rooms = map[string][]string{
 var testRooms = map[string][]string{
 	"internal/model":         {"internal/model/modeltest"},
 	"internal/engine":        {"internal/blob", "internal/model/modeltest"},
-	"internal/api":           {"internal/engine", "internal/model", "internal/model/modeltest", "internal/sandbox"},
 	"internal/e2e/contract":  {"internal/api", "internal/e2e/differences", "internal/e2e/program"},
+	"internal/api":           {"internal/engine", "internal/entra", "internal/model", "internal/model/modeltest", "internal/sandbox"},
 	"internal/e2e/crash":     {".", "internal/model/modeltest"},
 	"internal/e2e/filetypes": {"internal/pyenv", "internal/sandbox", "python"},
 	"internal/e2e/replay":    {"internal/e2e/differences", "internal/e2e/program"},

@@ -22,6 +22,7 @@ import (
 	"github.com/knadh/koanf/v2"
 	"github.com/spf13/pflag"
 
+	"github.com/understudy-dev/understudy/internal/entra"
 	"github.com/understudy-dev/understudy/internal/model"
 	"github.com/understudy-dev/understudy/internal/pyenv"
 	"github.com/understudy-dev/understudy/internal/sandbox"
@@ -36,6 +37,7 @@ type Config struct {
 	APIKeyFile      string        `koanf:"api_key_file"`
 	DownloadInputs  bool          `koanf:"download_inputs"` // let clients download what they uploaded for assistants
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout"`
+	Entra           EntraConfig   `koanf:"entra"`
 	Log             LogConfig     `koanf:"log"`
 	Model           ModelConfig   `koanf:"model"`
 	Engine          EngineConfig  `koanf:"engine"`
@@ -44,6 +46,31 @@ type Config struct {
 
 	// keys are the accepted API keys, of UNDERSTUDY_API_KEY and APIKeyFile.
 	keys []string
+}
+
+// EntraConfig says which Entra ID tokens open Azure's paths. Without an issuer
+// and a tenant, none do.
+type EntraConfig struct {
+	Issuer     string        `koanf:"issuer"`
+	Tenant     string        `koanf:"tenant"`
+	Audience   []string      `koanf:"audience"`
+	Principals []string      `koanf:"principals"`
+	Roles      []string      `koanf:"roles"`
+	ClockSkew  time.Duration `koanf:"clock_skew"`
+}
+
+func (c *EntraConfig) enabled() bool { return c.Issuer != "" || c.Tenant != "" }
+
+// verifier returns the verifier that the configuration asks for.
+func (c *EntraConfig) verifier(log *slog.Logger) (*entra.Verifier, error) {
+	v, err := entra.New(entra.Config{
+		Issuer: c.Issuer, Tenant: c.Tenant, Audiences: c.Audience, Principals: c.Principals, Roles: c.Roles,
+		ClockSkew: c.ClockSkew, Logger: log,
+	})
+	if err != nil {
+		return nil, badUsage("configuration: entra: %w", err)
+	}
+	return v, nil
 }
 
 // LogConfig says how the log is written.
@@ -195,6 +222,7 @@ func readConfig(options []option, flags *pflag.FlagSet, getenv func(string) stri
 		Data:            defaultData(getenv),
 		ShutdownTimeout: 10 * time.Second,
 		DownloadInputs:  true,
+		Entra:           EntraConfig{ClockSkew: 5 * time.Minute},
 		Log:             LogConfig{Format: "text"},
 		Model:           ModelConfig{Use: "auto"},
 	}
@@ -262,6 +290,9 @@ func (c *Config) validate(getenv func(string) string) error {
 	}
 	if err := c.refuseNegative(); err != nil {
 		return err
+	}
+	if e := c.Entra; !e.enabled() && len(e.Audience)+len(e.Principals)+len(e.Roles) > 0 {
+		return errors.New("entra: neither an issuer nor a tenant is set, so that no token would be accepted")
 	}
 	if c.Python.Packages != "" && c.Python.Interpreter == "" {
 		return errors.New("python packages are built for one interpreter: --packages needs --python")

@@ -95,6 +95,9 @@ func TestConfigExample(t *testing.T) {
 	if len(m.Upstreams) != 2 || m.Upstreams[1].APIKey != "sk-azure" || m.Upstreams[1].Azure.APIVersion != "2024-10-21" {
 		t.Errorf("upstreams are %v", m.Upstreams)
 	}
+	if e := c.Entra; !e.enabled() || len(e.Principals) != 1 || e.ClockSkew != 5*time.Minute {
+		t.Errorf("entra is %+v", e)
+	}
 	if c.Sandbox.Limits.Memory != 1<<30 || c.Sandbox.Lifetime != time.Hour || c.Sandbox.MinIsolation != sandbox.LevelNamespaces {
 		t.Errorf("sandbox is %+v", c.Sandbox)
 	}
@@ -156,6 +159,7 @@ func TestConfigRefusals(t *testing.T) {
 		{name: "log level", env: map[string]string{"UNDERSTUDY_LOG_LEVEL": "loud"}, want: `"loud"`},
 		{name: "time-out", args: []string{"--shutdown-timeout", "-1s"}, want: "shutdown_timeout is negative"},
 		{name: "negative limit", file: "engine: {max_runs: -1}", want: "engine.max_runs is negative"},
+		{name: "entra without an issuer", file: "entra: {audience: [x]}", want: "neither an issuer nor a tenant"},
 		{name: "packages without python", args: []string{"--packages", "/p"}, want: "--python"},
 		{name: "missing keys", args: []string{"--api-key-file", "/nowhere"}, want: "/nowhere"},
 		{name: "no keys", args: []string{"--api-key-file", "/dev/null"}, want: "has none"},

@@ -77,6 +77,9 @@ func (p program) doctor(ctx context.Context, cfg *Config, asJSON bool) error {
 	show(examineKernel(ctx)...)
 	show(examineFolder("data folder", cfg.Data), examineFolder("temporary files", os.TempDir()))
 	show(examineModel(ctx, cfg, p.getenv)...)
+	if cfg.Entra.enabled() {
+		show(examineEntra(ctx, cfg))
+	}
 	code := examineCode(ctx, cfg, env)
 	show(code)
 	if asJSON {
@@ -200,6 +203,25 @@ func reach(ctx context.Context, u model.Upstream) finding {
 	}
 	f.Detail = "does not answer: " + err.Error()
 	return f
+}
+
+// examineEntra asks the issuer of tokens for its keys.
+func examineEntra(ctx context.Context, cfg *Config) finding {
+	f := finding{Name: "entra", State: stateMissing, Fix: "check entra.issuer or entra.tenant, and the network between here and there"}
+	v, err := cfg.Entra.verifier(nil)
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	defer v.Close()
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	keys, err := v.Probe(ctx)
+	if err != nil {
+		f.Detail = "the issuer's keys cannot be had: " + err.Error()
+		return f
+	}
+	return finding{Name: f.Name, State: stateOK, Detail: fmt.Sprintf("the issuer has %d usable keys", keys)}
 }
 
 // examineCode runs Python as the server would.

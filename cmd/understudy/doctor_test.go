@@ -64,6 +64,17 @@ func TestReach(t *testing.T) {
 	}
 }
 
+func TestExamineEntra(t *testing.T) {
+	for issuer, want := range map[string]string{
+		"https://127.0.0.1:1/": "cannot be had",
+		"http://127.0.0.1/":    "not an https address",
+	} {
+		if f := examineEntra(t.Context(), &Config{Entra: EntraConfig{Issuer: issuer}}); f.State != stateMissing || !strings.Contains(f.Detail, want) || f.Fix == "" {
+			t.Errorf("%s: got %+v, want it to say %q", issuer, f, want)
+		}
+	}
+}
+
 func TestExamineFolder(t *testing.T) {
 	if f := examineFolder("data folder", filepath.Join(t.TempDir(), "not", "there", "yet")); f.State == stateMissing {
 		t.Errorf("got %+v for a folder that can be made", f)

@@ -29,6 +29,8 @@ func serveOptions() []option {
 	return append(commonOptions(),
 		option{flag: "listen", env: "UNDERSTUDY_LISTEN", key: "listen", usage: "`address` to serve on; port 0 picks a free one"},
 		option{flag: "api-key-file", env: "UNDERSTUDY_API_KEY_FILE", key: "api_key_file", usage: "`file` of accepted keys, one a line (or one key in UNDERSTUDY_API_KEY)"},
+		option{flag: "entra-tenant", env: "UNDERSTUDY_ENTRA_TENANT", key: "entra.tenant", usage: "`id` of the Entra ID tenant whose tokens open Azure's paths"},
+		option{flag: "entra-issuer", env: "UNDERSTUDY_ENTRA_ISSUER", key: "entra.issuer", usage: "`URL` of the issuer of such tokens (default: the tenant's)"},
 		option{flag: "shutdown-timeout", env: "UNDERSTUDY_SHUTDOWN_TIMEOUT", key: "shutdown_timeout", usage: "how long open requests may go on after a signal to stop"},
 	)
 }

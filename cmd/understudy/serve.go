@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -8,6 +9,8 @@ import (
 	"path/filepath"
 
 	"github.com/spf13/cobra"
+
+	"github.com/understudy-dev/understudy/internal/entra"
 )
 
 func (p program) serveCommand() *cobra.Command {
@@ -16,7 +19,7 @@ func (p program) serveCommand() *cobra.Command {
 		Short: "Run the server",
 		Long: "serve answers the clients of the Assistants API until it gets SIGINT or SIGTERM. The first time, it installs the\n" +
 			"Python packages of the code interpreter into the data folder. A key is needed to listen anywhere but on loopback:\n" +
-			"set UNDERSTUDY_API_KEY or --api-key-file.",
+			"set UNDERSTUDY_API_KEY or --api-key-file, or --entra-tenant to accept tokens of Entra ID on Azure's paths.",
 		Args: cobra.NoArgs,
 	}
 	addOptions(cmd, serveOptions())
@@ -64,11 +67,21 @@ func (s *server) announce() {
 	if s.sandbox != nil {
 		s.log.Info("code interpreter: " + s.sandbox.Report().String())
 	}
-	keys := fmt.Sprintf("%d API keys are accepted", len(s.cfg.keys))
-	if len(s.cfg.keys) == 0 {
-		keys = "no API key is set: any is accepted, on loopback only"
+	e := s.cfg.Entra
+	switch n := len(s.cfg.keys); {
+	case n > 0:
+		s.log.Info(fmt.Sprintf("%d API keys are accepted", n))
+	case e.enabled():
+		s.log.Info("no API key is set: only tokens are accepted, on Azure's paths")
+	default:
+		s.log.Info("no API key is set: any is accepted, on loopback only")
 	}
-	s.log.Info(keys)
+	if e.enabled() {
+		s.log.Info("tokens are accepted", "issuer", cmp.Or(e.Issuer, entra.TenantIssuer(e.Tenant)), "tenant", e.Tenant)
+		if len(e.Principals)+len(e.Roles) == 0 {
+			s.log.Warn("everybody who can get a token of that issuer for this audience is admitted; entra.principals or entra.roles says who is")
+		}
+	}
 	s.log.Info("serving", "url", s.url(), "openai_base_url", s.url()+"/v1", "azure_endpoint", s.url())
 }
 

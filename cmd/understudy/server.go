@@ -90,11 +90,20 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 		ec.Sandbox = engine.Sandbox(s.sandbox)
 	}
 	s.engine = engine.New(ec)
-	s.handler = api.New(api.Config{
+	ac := api.Config{
 		Store: db, Files: files, Engine: s.engine, Search: s.engine, Keys: s.cfg.keys, DownloadInputs: s.cfg.DownloadInputs,
 		Health: s.health, OnThreadDeleted: s.endSession, Stopping: s.stopping, Logger: s.log,
 		Models: func(ctx context.Context) ([]api.Model, error) { return models(router.Models(ctx)), nil },
-	})
+	}
+	if s.cfg.Entra.enabled() {
+		tokens, err := s.cfg.Entra.verifier(s.log)
+		if err != nil {
+			return err
+		}
+		s.closers = append(s.closers, tokens.Close)
+		ac.Tokens = tokens
+	}
+	s.handler = api.New(ac)
 	return nil
 }
 
@@ -112,9 +121,9 @@ func (s *server) listen(ctx context.Context) error {
 		return nil // the HTTP server has closed it
 	})
 	addr, ok := l.Addr().(*net.TCPAddr)
-	if len(s.cfg.keys) == 0 && !(ok && addr.IP.IsLoopback()) {
+	if len(s.cfg.keys) == 0 && !s.cfg.Entra.enabled() && !(ok && addr.IP.IsLoopback()) {
 		return badUsage("refusing to serve on %s without a key: whoever reaches it could read everything and run code. "+
-			"Set a key with UNDERSTUDY_API_KEY or --api-key-file, or listen on 127.0.0.1", s.cfg.Listen)
+			"Set a key with UNDERSTUDY_API_KEY or --api-key-file, or an Entra ID tenant, or listen on 127.0.0.1", s.cfg.Listen)
 	}
 	return nil
 }

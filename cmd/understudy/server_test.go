@@ -88,6 +88,7 @@ func TestServeRefusals(t *testing.T) {
 	}{
 		{"everywhere without a key", nil, []string{"--listen", "0.0.0.0:0"}, exitUsage, "UNDERSTUDY_API_KEY"},
 		{"all addresses without a key", nil, []string{"--listen", ":0"}, exitUsage, "without a key"},
+		{"issuer without TLS", nil, []string{"--entra-issuer", "http://login.example/"}, exitUsage, "not an https address"},
 		{"not an address", nil, []string{"--listen", "here"}, exitFailure, "cannot listen"},
 		{"folder in use", nil, []string{"--data", held.path}, exitFailure, "in use"},
 		{"folder is a file", nil, []string{"--data", "/dev/null"}, exitFailure, "data folder"},
@@ -127,6 +128,31 @@ func TestServeEverywhereWithKey(t *testing.T) {
 		resp.Body.Close()
 		if resp.StatusCode != want {
 			t.Errorf("key %s: status %d, want %d", key, resp.StatusCode, want)
+		}
+	}
+}
+
+// TestServeEverywhereWithTokens checks that an issuer of tokens, even one that
+// cannot be reached, opens other addresses to tokens and to nothing else.
+func TestServeEverywhereWithTokens(t *testing.T) {
+	url, _ := start(t, program{getenv: noEnv}, "--model", "rehearsal", "--listen", "0.0.0.0:0", "--entra-issuer", "https://127.0.0.1:1/")
+	for path, want := range map[string]int{
+		"/healthz":   http.StatusOK,
+		"/v1/models": http.StatusUnauthorized,
+		"/openai/models?api-version=2024-05-01-preview": http.StatusUnauthorized,
+	} {
+		req, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url+path, nil)
+		if err != nil {
+			t.Fatal(err)
+		}
+		req.Header.Set("Authorization", "Bearer any")
+		resp, err := http.DefaultClient.Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		resp.Body.Close()
+		if resp.StatusCode != want {
+			t.Errorf("%s: status %d, want %d", path, resp.StatusCode, want)
 		}
 	}
 }

@@ -40,6 +40,15 @@ type Searcher interface {
 	FileText(ctx context.Context, storeID, fileID string) (string, error)
 }
 
+// Tokens decides about bearer tokens of Azure's clients.
+type Tokens interface {
+	// Verify returns nil if the token is accepted. Of its errors, an
+	// [*understudy.Error] is told to the client: unauthenticated if the token is
+	// not accepted, forbidden if it is good but not enough, unavailable if that
+	// cannot be known at the moment. The message must not need quoting in a header.
+	Verify(ctx context.Context, token string) error
+}
+
 // Model is a model that assistants can name.
 type Model struct {
 	ID      string
@@ -66,10 +75,12 @@ type Config struct {
 	// answered at once. nil: that is never.
 	Stopping <-chan struct{}
 
-	// Keys are the accepted API keys. With none, any key is accepted, but only
-	// from requests to a loopback address that no web page made: such a server
-	// must listen on loopback only.
+	// Keys are the accepted API keys. With none, and no Tokens, any key is
+	// accepted, but only from requests to a loopback address that no web page
+	// made: such a server must listen on loopback only.
 	Keys []string
+	// Tokens decides about bearer tokens on Azure's paths. nil: only Keys open.
+	Tokens Tokens
 	// DownloadInputs allows the download of files uploaded for assistants and as
 	// user data, which the hosted API refuses.
 	DownloadInputs bool

@@ -3,6 +3,9 @@ package api
 import (
 	"crypto/sha256"
 	"crypto/subtle"
+	"errors"
+	"fmt"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/netip"
@@ -12,26 +15,40 @@ import (
 	"github.com/understudy-dev/understudy"
 )
 
-// gate decides who may use the server. With keys, who has one; without, who
-// sends any key to a loopback address and is no web page.
+// gate decides who may use the server.
+//
+//	keys  tokens  accepted
+//	no    no      any key, from requests to a loopback address that no web page made
+//	yes   no      a key, in whichever header
+//	no    yes     a token, on Azure's paths; nothing anywhere else
+//	yes   yes     a key; on Azure's paths a token too
+//
+// A bearer is compared with the keys first, since Azure's clients can send a key
+// that way. Who configures tokens wants to know who comes: from then on nobody
+// gets in with just any key, not on loopback either.
 type gate struct {
-	keys [][sha256.Size]byte // digests, so that comparing takes the same time for keys of all lengths
-	web  *http.CrossOriginProtection
+	keys   [][sha256.Size]byte // digests, so that comparing takes the same time for keys of all lengths
+	tokens Tokens              // nil: none are accepted
+	web    *http.CrossOriginProtection
+	log    *slog.Logger
 }
 
-func newGate(keys []string) *gate {
-	g := &gate{web: http.NewCrossOriginProtection()}
-	for _, k := range keys {
+func newGate(c Config) *gate {
+	g := &gate{tokens: c.Tokens, web: http.NewCrossOriginProtection(), log: c.Logger}
+	for _, k := range c.Keys {
 		g.keys = append(g.keys, sha256.Sum256([]byte(k)))
 	}
 	return g
 }
 
-// checkHost refuses, on a server without keys, requests made to a name that is
+// open reports whether any key is accepted.
+func (g *gate) open() bool { return len(g.keys) == 0 && g.tokens == nil }
+
+// checkHost refuses, on a server that is open, requests made to a name that is
 // not loopback's own (a web page can make any name of its own point here) and
 // requests that a page of another site made.
 func (g *gate) checkHost(r *http.Request) error {
-	if len(g.keys) > 0 {
+	if !g.open() {
 		return nil
 	}
 	if !isLoopback(r.Host) {
@@ -60,11 +77,14 @@ func isLoopback(host string) bool {
 	return err == nil && ip.Unmap().IsLoopback()
 }
 
-// authenticate refuses requests without an accepted key.
-func (g *gate) authenticate(d *dialect, r *http.Request) error {
+// authenticate refuses requests without an accepted key or token.
+func (g *gate) authenticate(d *dialect, w http.ResponseWriter, r *http.Request) error {
 	keys := presentedKeys(d, r)
 	if slices.ContainsFunc(keys, g.accepts) {
 		return nil
+	}
+	if token := bearer(r); g.tokens != nil && d.azure && token != "" {
+		return g.verify(w, r, token)
 	}
 	e := &refusal{
 		status: http.StatusUnauthorized,
@@ -84,8 +104,33 @@ func (g *gate) authenticate(d *dialect, r *http.Request) error {
 	return e
 }
 
+// verify asks whether token is accepted and puts a refusal into Azure's words,
+// which are few: the reason is in a header, and in the log.
+func (g *gate) verify(w http.ResponseWriter, r *http.Request, token string) error {
+	err := g.tokens.Verify(r.Context(), token)
+	if err == nil {
+		return nil
+	}
+	e, ok := errors.AsType[*understudy.Error](err)
+	if !ok {
+		return err
+	}
+	refused := &refusal{status: http.StatusUnauthorized, openAI: *e}
+	switch e.Kind {
+	case understudy.KindForbidden:
+		refused.code, refused.azure = "PermissionDenied", e.Message
+	case understudy.KindUnavailable:
+		refused.status, refused.azure = http.StatusServiceUnavailable, e.Message
+	default:
+		refused.azure = "Unauthorized. Access token is missing, invalid, audience is incorrect (https://cognitiveservices.azure.com), or have expired."
+		w.Header().Set("WWW-Authenticate", fmt.Sprintf(`Bearer error="invalid_token", error_description="%s"`, e.Message))
+	}
+	g.log.LogAttrs(r.Context(), slog.LevelInfo, "token refused", slog.String("request_id", w.Header().Get("X-Request-Id")), slog.String("reason", e.Message))
+	return refused
+}
+
 func (g *gate) accepts(key string) bool {
-	if len(g.keys) == 0 {
+	if g.open() {
 		return true
 	}
 	digest := sha256.Sum256([]byte(key))
@@ -105,15 +150,20 @@ func presentedKeys(d *dialect, r *http.Request) []string {
 			keys = append(keys, k)
 		}
 	}
-	authorization := r.Header.Get("Authorization")
-	if scheme, rest, ok := strings.Cut(authorization, " "); ok && strings.EqualFold(scheme, "Bearer") {
-		add(rest)
-	}
+	add(bearer(r))
 	add(r.Header.Get("Api-Key"))
 	if user, password, ok := r.BasicAuth(); ok && user == "" && !d.azure {
 		add(password)
 	}
 	return keys
+}
+
+// bearer returns what follows the scheme Bearer in the request's header.
+func bearer(r *http.Request) string {
+	if scheme, rest, ok := strings.Cut(r.Header.Get("Authorization"), " "); ok && strings.EqualFold(scheme, "Bearer") {
+		return strings.TrimSpace(rest)
+	}
+	return ""
 }
 
 // mask hides all of a key but what its owner needs to recognize it.

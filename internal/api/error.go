@@ -1,6 +1,7 @@
 package api
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"log/slog"
@@ -18,6 +19,7 @@ type refusal struct {
 	status int
 	openAI understudy.Error
 	azure  string
+	code   string // Azure's; empty: the status
 }
 
 func (e *refusal) Error() string { return e.openAI.Message }
@@ -124,7 +126,7 @@ func (s *server) writeError(w *response, r *http.Request, err error) {
 		body = envelope{Error: inner}
 		if s.dialect.azure {
 			var g gatewayEnvelope
-			g.Error.Code, g.Error.Message = strconv.Itoa(status), e.azure
+			g.Error.Code, g.Error.Message = cmp.Or(e.code, strconv.Itoa(status)), e.azure
 			body = g
 		}
 	} else {

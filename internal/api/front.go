@@ -42,7 +42,7 @@ func New(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	f := &front{gate: newGate(c.Keys), log: c.Logger, health: healthHandler(c.Health)}
+	f := &front{gate: newGate(c), log: c.Logger, health: healthHandler(c.Health)}
 	for _, d := range newDialects() {
 		s := &server{Config: c, dialect: d, schemas: newSchemas(d), mux: http.NewServeMux(), log: c.Logger}
 		s.register()
@@ -99,7 +99,7 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		s.writeError(rw, r, errNoRoute)
 		return
 	}
-	if err := f.gate.authenticate(s.dialect, r); err != nil {
+	if err := f.gate.authenticate(s.dialect, rw, r); err != nil {
 		s.writeError(rw, r, err)
 		return
 	}

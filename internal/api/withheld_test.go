@@ -18,7 +18,7 @@ func TestWithheldBody(t *testing.T) {
 		for _, key := range []string{"", "Authorization: Bearer any\r\n"} {
 			synctest.Test(t, func(t *testing.T) {
 				client, server := net.Pipe()
-				s := &http.Server{Handler: &front{gate: newGate(nil), servers: New(Config{}).(*front).servers, log: New(Config{}).(*front).log}}
+				s := &http.Server{Handler: &front{gate: newGate(Config{}), servers: New(Config{}).(*front).servers, log: New(Config{}).(*front).log}}
 				l := &oneConn{conn: server, done: make(chan struct{})}
 				go func() { _ = s.Serve(l) }()
 				fmt.Fprintf(client, "POST %s HTTP/1.1\r\nHost: localhost\r\nOpenAI-Beta: assistants=v2\r\nContent-Type: application/json\r\n%sContent-Length: 100\r\n\r\n{", path, key)
