@@ -1,0 +1,326 @@
+package engine_test
+
+import (
+	"context"
+	"io"
+	"io/fs"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/blob"
+	"github.com/understudy-dev/understudy/internal/engine"
+	"github.com/understudy-dev/understudy/internal/sandbox"
+	"github.com/understudy-dev/understudy/internal/store"
+)
+
+// library is a vector store with an engine that ingests its files.
+type library struct {
+	t      *testing.T
+	db     *store.DB
+	files  *blob.Dir
+	config engine.Config
+	engine *engine.Engine
+	stop   func()
+}
+
+func newLibrary(t *testing.T, s engine.Interpreter) *library {
+	db, err := store.Open(t.Context(), store.Config{Path: filepath.Join(t.TempDir(), "understudy.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	l := &library{t: t, db: db, files: bytesOf(t)}
+	l.config = engine.Config{Store: db, Files: l.files, Sandbox: s, Node: "node", SweepInterval: time.Second}
+	if err := db.CreateVectorStore(t.Context(), store.NewVectorStore{Store: &understudy.VectorStore{ID: "vs_1", Object: "vector_store"}}); err != nil {
+		t.Fatal(err)
+	}
+	l.start()
+	return l
+}
+
+func (l *library) start() {
+	l.engine = engine.New(l.config)
+	ctx, cancel := context.WithCancel(l.t.Context())
+	var wg sync.WaitGroup
+	wg.Go(func() {
+		if err := l.engine.Run(ctx); err != nil {
+			l.t.Error(err)
+		}
+	})
+	l.stop = func() { cancel(); wg.Wait() }
+	synctest.Wait()
+}
+
+func (l *library) close() {
+	l.stop()
+	if err := l.db.Close(); err != nil {
+		l.t.Error(err)
+	}
+}
+
+// add attaches a file with the given text and waits until nothing more happens at once.
+func (l *library) add(name, text string, a understudy.Attributes) {
+	l.t.Helper()
+	f := &understudy.File{ID: "file-" + strings.NewReplacer(".", "_").Replace(name), Object: "file", Filename: name}
+	var err error
+	if f.Bytes, err = l.files.Put(l.t.Context(), f.ID, strings.NewReader(text)); err != nil {
+		l.t.Fatal(err)
+	}
+	if err := l.db.CreateFile(l.t.Context(), f); err != nil {
+		l.t.Fatal(err)
+	}
+	vf := understudy.NewVectorStoreFile(time.Now(), f.ID, understudy.ChunkingStrategy{}, a)
+	if err := l.db.AttachFile(l.t.Context(), "vs_1", vf); err != nil {
+		l.t.Fatal(err)
+	}
+	l.engine.Ingest()
+	synctest.Wait()
+}
+
+func (l *library) file(id string) *understudy.VectorStoreFile {
+	l.t.Helper()
+	f, err := l.db.VectorStoreFile(l.t.Context(), "vs_1", id)
+	if err != nil {
+		l.t.Fatal(err)
+	}
+	return f
+}
+
+// TestIngest shows what becomes of files that are attached: their text can be
+// searched and read, and goes with them.
+func TestIngest(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLibrary(t, nil)
+		defer l.close()
+		l.add("cats.txt", "Cats sleep all day.", understudy.Attributes{"kind": "pet"})
+		l.add("bears.txt", "\xef\xbb\xbfBears sleep\r\nall winter.", nil)
+		l.add("photo.png", "\x89PNG", nil)
+		l.add("report.pdf", "%PDF-1.7", nil) // nobody can read it: there is no sandbox
+		for id, want := range map[string]struct {
+			status understudy.VectorStoreFileStatus
+			usage  int64
+			code   string
+		}{
+			"file-cats_txt":   {understudy.VectorStoreFileCompleted, 19 + 1024, ""},
+			"file-bears_txt":  {understudy.VectorStoreFileCompleted, 23 + 1024, ""},
+			"file-photo_png":  {understudy.VectorStoreFileFailed, 0, understudy.VectorStoreFileUnsupported},
+			"file-report_pdf": {understudy.VectorStoreFileFailed, 0, understudy.VectorStoreFileServerError},
+		} {
+			got, code := l.file(id), ""
+			if got.LastError != nil {
+				code = got.LastError.Code
+			}
+			if got.Status != want.status || got.UsageBytes != want.usage || code != want.code {
+				t.Errorf("%s: %s, %d bytes, %q; want %+v", id, got.Status, got.UsageBytes, code, want)
+			}
+		}
+		ask := func(q understudy.SearchRequest) (found []string) {
+			t.Helper()
+			q.MaxResults = max(q.MaxResults, 1)
+			hits, err := l.engine.Search(t.Context(), []string{"vs_1"}, q)
+			if err != nil {
+				t.Fatal(err)
+			}
+			for _, h := range hits {
+				found = append(found, h.Filename+": "+h.Text)
+			}
+			return found
+		}
+		cats, bears := "cats.txt: Cats sleep all day.", "bears.txt: Bears sleep\nall winter."
+		var pets understudy.Filter
+		if err := pets.UnmarshalJSON([]byte(`{"type":"eq","key":"kind","value":"pet"}`)); err != nil {
+			t.Fatal(err)
+		}
+		for _, test := range []struct {
+			name string
+			q    understudy.SearchRequest
+			want []string
+		}{
+			{"best first", understudy.SearchRequest{Queries: []string{"winter sleep"}, MaxResults: 5}, []string{bears, cats}},
+			{"limit", understudy.SearchRequest{Queries: []string{"winter sleep"}}, []string{bears}},
+			{"threshold", understudy.SearchRequest{Queries: []string{"cats of the south"}, MaxResults: 5, ScoreThreshold: 0.99}, nil},
+			{"filter", understudy.SearchRequest{Queries: []string{"winter sleep"}, MaxResults: 5, Filter: &pets}, []string{cats}},
+			{"several queries", understudy.SearchRequest{Queries: []string{"cats", "bears"}, MaxResults: 5}, []string{cats, bears}},
+			{"nothing asked", understudy.SearchRequest{}, nil},
+		} {
+			if diff := cmp.Diff(test.want, ask(test.q)); diff != "" {
+				t.Errorf("%s: %s", test.name, diff)
+			}
+		}
+		l.stop()
+		l.start() // with nothing in memory
+		if diff := cmp.Diff([]string{cats}, ask(understudy.SearchRequest{Queries: []string{"cats"}})); diff != "" {
+			t.Errorf("after a restart: %s", diff)
+		}
+		if text, err := l.engine.FileText(t.Context(), "vs_1", "file-bears_txt"); text != "Bears sleep\nall winter." || err != nil {
+			t.Errorf("text %q, %v", text, err)
+		}
+		indexed, err := l.db.IndexedFile(t.Context(), "vs_1", "file-cats_txt")
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := l.db.DetachFile(t.Context(), "vs_1", "file-cats_txt"); err != nil {
+			t.Fatal(err)
+		}
+		if found := ask(understudy.SearchRequest{Queries: []string{"cats"}}); found != nil {
+			t.Errorf("found after it was detached: %q", found)
+		}
+		time.Sleep(2 * time.Second) // virtual: until the next sweep
+		synctest.Wait()
+		if _, err := l.files.Open(indexed.Segment); err == nil {
+			t.Error("the index of a file that was detached is still kept")
+		}
+	})
+}
+
+// reader is a sandbox that reads documents, once it is let.
+type reader struct {
+	mu   sync.Mutex
+	err  error
+	runs int
+	hold chan struct{} // nil: at once
+}
+
+func (r *reader) Run(ctx context.Context, _ string, _ sandbox.Cell) (sandbox.Result, error) {
+	r.mu.Lock()
+	r.runs++
+	err, hold := r.err, r.hold
+	r.mu.Unlock()
+	if hold != nil {
+		select {
+		case <-hold:
+		case <-ctx.Done():
+			return sandbox.Result{}, ctx.Err()
+		}
+	}
+	return sandbox.Result{Status: sandbox.StatusOK}, err
+}
+
+func (r *reader) Open(_, name string) (io.ReadCloser, error) {
+	if name != "extracted.txt" {
+		return nil, fs.ErrNotExist
+	}
+	return io.NopCloser(strings.NewReader("what the document says")), nil
+}
+
+func (r *reader) Kill(string) {}
+
+func (r *reader) set(err error, hold chan struct{}) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.err, r.hold = err, hold
+}
+
+// TestIngestAgain shows that a file waits out what is not its own fault, but not
+// for ever.
+func TestIngestAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{err: sandbox.ErrBusy}
+		l := newLibrary(t, r)
+		defer l.close()
+		l.add("a.pdf", "%PDF", nil)
+		if got := l.file("file-a_pdf"); got.Status != understudy.VectorStoreFileInProgress {
+			t.Fatalf("while the sandbox is busy: %+v", got)
+		}
+		r.set(nil, nil)
+		time.Sleep(time.Minute)
+		if got := l.file("file-a_pdf"); got.Status != understudy.VectorStoreFileCompleted {
+			t.Errorf("afterwards: %+v", got)
+		}
+		r.set(sandbox.ErrBusy, nil)
+		l.add("b.pdf", "%PDF", nil)
+		time.Sleep(10 * time.Minute)
+		if got := l.file("file-b_pdf"); got.Status != understudy.VectorStoreFileFailed || got.LastError.Code != understudy.VectorStoreFileServerError {
+			t.Errorf("a sandbox that stays busy: %+v", got)
+		}
+		if r.runs > 50 {
+			t.Errorf("%d attempts", r.runs)
+		}
+	})
+}
+
+// TestIngestInterrupted shows that nothing is left of a file that is taken away
+// while it is read, and that one goes on with the next engine that was being read
+// when the engine stopped.
+func TestIngestInterrupted(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		r := &reader{}
+		hold := make(chan struct{})
+		r.set(nil, hold)
+		l := newLibrary(t, r)
+		defer l.close()
+		l.add("a.pdf", "%PDF", nil)
+		l.add("b.pdf", "%PDF", nil)
+		l.add("c.pdf", "%PDF", nil) // waits: two are being read
+		if r.runs != 2 {
+			t.Errorf("%d files are read at once, want 2", r.runs)
+		}
+		time.Sleep(time.Minute) // leases are renewed
+		if r.runs != 2 {
+			t.Errorf("%d attempts, want the first two", r.runs)
+		}
+		if err := l.db.DetachFile(t.Context(), "vs_1", "file-a_pdf"); err != nil {
+			t.Fatal(err)
+		}
+		if err := l.db.DeleteFile(t.Context(), "file-c_pdf"); err != nil {
+			t.Fatal(err)
+		}
+		l.stop()
+		r.set(nil, nil)
+		l.start()
+		synctest.Wait()
+		if got := l.file("file-b_pdf"); got.Status != understudy.VectorStoreFileCompleted {
+			t.Errorf("after a restart: %+v", got)
+		}
+		v, err := l.db.VectorStore(t.Context(), "vs_1")
+		if want := (understudy.FileCounts{Completed: 1, Total: 1}); err != nil || v.FileCounts != want {
+			t.Errorf("counts %+v, %v, want %+v", v.FileCounts, err, want)
+		}
+	})
+}
+
+// TestRunAwaitsItsFiles shows that a run on a thread searches files that were
+// attached a moment before, and does not wait for ever for one that hangs.
+func TestRunAwaitsItsFiles(t *testing.T) {
+	for _, hangs := range []bool{false, true} {
+		synctest.Test(t, func(t *testing.T) {
+			r := &reader{hold: make(chan struct{})}
+			l := newLibrary(t, r)
+			defer l.close()
+			l.stop()
+			l.config.Model = instant{}
+			l.start()
+			l.add("a.pdf", "%PDF", nil)
+			if !hangs {
+				time.AfterFunc(5*time.Second, func() { close(r.hold) })
+			}
+			at := time.Now()
+			th := &understudy.Thread{ID: "thread_1", Object: "thread"}
+			th.ToolResources.FileSearch = &understudy.FileSearchResources{VectorStoreIDs: []string{"vs_1"}}
+			run := &understudy.Run{ID: "run_1", Object: "thread.run", CreatedAt: at.Unix(), ExpiresAt: new(at.Unix() + 600), ThreadID: "thread_1", AssistantID: "asst_1",
+				Status: understudy.RunQueued, Model: "m", Instructions: new("Search."), Tools: []understudy.Tool{{Type: understudy.ToolFileSearch}}}
+			if err := l.db.CreateRun(t.Context(), store.NewRun{Run: run, Thread: th}); err != nil {
+				t.Fatal(err)
+			}
+			l.engine.Start(run.ID)
+			for _, err := range l.db.Follow(t.Context(), run.ID, 0) {
+				if err != nil {
+					t.Fatal(err)
+				}
+			}
+			want := 5 * time.Second
+			if hangs {
+				want = time.Minute
+			}
+			if got := time.Since(at); got != want {
+				t.Errorf("hangs %t: the run took %v, want %v", hangs, got, want)
+			}
+		})
+	}
+}
