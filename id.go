@@ -21,6 +21,9 @@ const (
 
 	PrefixVectorStore = "vs_"
 	PrefixFileBatch   = "vsfb_"
+
+	PrefixUpload = "upload_"
+	PrefixPart   = "part_"
 )
 
 const idAlphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz" // in the order of the bytes

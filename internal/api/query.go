@@ -105,6 +105,7 @@ var pathPrefixes = map[string]string{
 	"step_id":         "step",
 	"vector_store_id": "vs",
 	"batch_id":        "vsfb",
+	"upload_id":       "upload",
 }
 
 // pathIDs returns the ids with the given names from the request's path. It

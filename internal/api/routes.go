@@ -46,6 +46,11 @@ func (s *server) routes() map[string]handler {
 		"DELETE /files/{file_id}":         s.deleteFile,
 		"GET    /files/{file_id}/content": s.fileContent,
 
+		"POST   /uploads":                      s.createUpload,
+		"POST   /uploads/{upload_id}/parts":    s.addUploadPart,
+		"POST   /uploads/{upload_id}/complete": s.completeUpload,
+		"POST   /uploads/{upload_id}/cancel":   s.cancelUpload,
+
 		"GET    /vector_stores":                          s.listVectorStores,
 		"POST   /vector_stores":                          s.createVectorStore,
 		"GET    /vector_stores/{vector_store_id}":        s.getVectorStore,

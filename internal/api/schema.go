@@ -179,12 +179,15 @@ func (v *validator) number(s *schema, text string) error {
 	}
 	switch {
 	case n > s.max:
-		return v.fail(noun+"_above_max_value", "Invalid '%s': %s above maximum value. Expected a value <= %v, but got %s instead.", v.path, noun, s.max, abbreviate(text))
+		return v.fail(noun+"_above_max_value", "Invalid '%s': %s above maximum value. Expected a value <= %s, but got %s instead.", v.path, noun, plain(s.max), abbreviate(text))
 	case n < s.min:
-		return v.fail(noun+"_below_min_value", "Invalid '%s': %s below minimum value. Expected a value >= %v, but got %s instead.", v.path, noun, s.min, abbreviate(text))
+		return v.fail(noun+"_below_min_value", "Invalid '%s': %s below minimum value. Expected a value >= %s, but got %s instead.", v.path, noun, plain(s.min), abbreviate(text))
 	}
 	return nil
 }
+
+// plain writes a number without an exponent.
+func plain(n float64) string { return strconv.FormatFloat(n, 'f', -1, 64) }
 
 // array checks the items of an array whose bracket has been read.
 func (v *validator) array(s *schema) error {

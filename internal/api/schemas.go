@@ -22,6 +22,8 @@ type schemas struct {
 	threadAndRun    *schema
 	toolOutputs     *schema
 	metadataOnly    *schema
+	createUpload    *schema
+	completeUpload  *schema
 
 	vectorStoreSchemas
 }
@@ -94,6 +96,8 @@ func newSchemas(d *dialect) *schemas {
 			need("tool_outputs", list(0, "objects", object(may("tool_call_id", text(maxID)), may("output", text(0))))),
 			may("stream", boolean())),
 		metadataOnly:       object(may("metadata", metadata)),
+		createUpload:       uploadSchema(),
+		completeUpload:     completionSchema(),
 		vectorStoreSchemas: newVectorStoreSchemas(metadata),
 	}
 }

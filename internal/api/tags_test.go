@@ -24,6 +24,8 @@ var requestTypes = map[string]reflect.Type{
 	"threadAndRun":    reflect.TypeFor[runRequest](),
 	"toolOutputs":     reflect.TypeFor[toolOutputsRequest](),
 	"metadataOnly":    reflect.TypeFor[metadataRequest](),
+	"createUpload":    reflect.TypeFor[uploadRequest](),
+	"completeUpload":  reflect.TypeFor[completionRequest](),
 
 	"createVectorStore": reflect.TypeFor[storeRequest](),
 	"modifyVectorStore": reflect.TypeFor[storeRequest](),

@@ -26,9 +26,6 @@ const (
 	maxFieldSize = 8 << 10
 	// maxFilename is the longest name kept, in bytes.
 	maxFilename = 1 << 10
-	// Bounds of expires_after[seconds].
-	minFileLife = 3_600
-	maxFileLife = 2_592_000
 )
 
 // purposes are what an upload may be for, in the order in which the hosted API
@@ -53,7 +50,7 @@ type upload struct {
 
 func (s *server) uploadFile(w http.ResponseWriter, r *http.Request) (err error) {
 	if r.ContentLength > understudy.MaxFileSize+1<<20 {
-		return errFileTooLarge()
+		return errTooLarge("file", understudy.MaxFileSize)
 	}
 	f, err := s.openForm(w, r)
 	if err != nil {
@@ -142,7 +139,9 @@ func (s *server) receive(ctx context.Context, f *form, u *upload) error {
 		if err := u.check(); err != nil {
 			return err // before the bytes are read for nothing
 		}
-		if u.file.Bytes, err = s.Files.Put(ctx, u.file.ID, &fileReader{part: part, form: f, left: understudy.MaxFileSize}); err != nil {
+		if u.file.Bytes, err = s.Files.Put(ctx, u.file.ID, &fileReader{
+			part: part, form: f, left: understudy.MaxFileSize, tooLarge: errTooLarge("file", understudy.MaxFileSize),
+		}); err != nil {
 			return err
 		}
 		u.stored = true
@@ -202,19 +201,19 @@ func (u *upload) expiry(now time.Time) error {
 	if !anchored && !given {
 		return nil
 	}
-	if anchored && anchor != "created_at" {
+	if anchored && anchor != understudy.AnchorCreatedAt {
 		return invalidParam("expires_after[anchor]", "invalid_value", "Invalid value: '"+abbreviate(anchor)+"'. Supported values are: 'created_at'.")
 	}
 	n, err := strconv.ParseInt(seconds, 10, 64)
 	switch {
 	case err != nil:
 		return invalidParam(param, "invalid_type", "Invalid type for '"+param+"': expected an integer.")
-	case n > maxFileLife:
+	case n > understudy.MaxFileExpiry:
 		return invalidParam(param, "integer_above_max_value",
-			fmt.Sprintf("Invalid '%s': integer above maximum value. Expected a value <= %d, but got %d instead.", param, maxFileLife, n))
-	case n < minFileLife:
+			fmt.Sprintf("Invalid '%s': integer above maximum value. Expected a value <= %d, but got %d instead.", param, understudy.MaxFileExpiry, n))
+	case n < understudy.MinFileExpiry:
 		return invalidParam(param, "integer_below_min_value",
-			fmt.Sprintf("Invalid '%s': integer below minimum value. Expected a value >= %d, but got %d instead.", param, minFileLife, n))
+			fmt.Sprintf("Invalid '%s': integer below minimum value. Expected a value >= %d, but got %d instead.", param, understudy.MinFileExpiry, n))
 	}
 	u.file.ExpiresAt = new(now.Unix() + n)
 	return nil
@@ -270,22 +269,23 @@ func cleanName(name string) string {
 	return name
 }
 
-func errFileTooLarge() error {
-	return &understudy.Error{Kind: understudy.KindTooLarge, Message: fmt.Sprintf("The file is larger than the limit of %d bytes.", understudy.MaxFileSize)}
+func errTooLarge(what string, limit int64) error {
+	return &understudy.Error{Kind: understudy.KindTooLarge, Message: fmt.Sprintf("The %s is larger than the limit of %d bytes.", what, limit)}
 }
 
-// fileReader reads the file of a form. It fails once more than left bytes were
-// read.
+// fileReader reads the file of a form. It fails with tooLarge once more than left
+// bytes were read.
 type fileReader struct {
-	part *multipart.Part
-	form *form
-	left int64
+	part     *multipart.Part
+	form     *form
+	left     int64
+	tooLarge error
 }
 
 func (l *fileReader) Read(p []byte) (int, error) {
 	n, err := l.part.Read(p)
 	if l.left -= int64(n); l.left < 0 {
-		return n, errFileTooLarge()
+		return n, l.tooLarge
 	}
 	if err != nil && !errors.Is(err, io.EOF) {
 		err = l.form.broken()

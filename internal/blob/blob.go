@@ -6,7 +6,9 @@
 package blob
 
 import (
+	"bytes"
 	"context"
+	"crypto/md5" // the protocol's checksum; it guards against accidents, not against anybody
 	"errors"
 	"fmt"
 	"io"
@@ -58,6 +60,52 @@ func (d *Dir) Close() error { return d.root.Close() }
 // power cut. After an error (r's, ctx's or the disk's) what was under key before
 // is unchanged and nothing else is left behind.
 func (d *Dir) Put(ctx context.Context, key string, r io.Reader) (size int64, err error) {
+	return d.write(key, func(f *os.File) (int64, error) { return io.Copy(f, &contextReader{ctx: ctx, r: r}) })
+}
+
+// ErrChecksum says that bytes do not have the checksum that was expected.
+var ErrChecksum = errors.New("blob: wrong checksum")
+
+// Compose stores the blobs under parts, one after the other, under key, like
+// [Dir.Put], and leaves them as they are. With md5sum not nil, it fails with
+// [ErrChecksum] if the whole has another MD5 checksum. The error is
+// [fs.ErrNotExist] if one of the parts does not exist.
+func (d *Dir) Compose(ctx context.Context, key string, parts []string, md5sum []byte) (size int64, err error) {
+	return d.write(key, func(f *os.File) (int64, error) {
+		var to io.Writer = f // the kernel copies from file to file by itself
+		sum := md5.New()
+		if md5sum != nil {
+			to = io.MultiWriter(f, sum)
+		}
+		var size int64
+		for _, part := range parts {
+			if err := ctx.Err(); err != nil {
+				return size, context.Cause(ctx)
+			}
+			n, err := d.copyTo(to, part)
+			if size += n; err != nil {
+				return size, err
+			}
+		}
+		if md5sum != nil && !bytes.Equal(sum.Sum(nil), md5sum) {
+			return size, ErrChecksum
+		}
+		return size, nil
+	})
+}
+
+// copyTo writes the blob under key to w.
+func (d *Dir) copyTo(w io.Writer, key string) (int64, error) {
+	f, err := d.Open(key)
+	if err != nil {
+		return 0, err
+	}
+	n, err := io.Copy(w, f)
+	return n, errors.Join(err, f.Close())
+}
+
+// write stores what fill writes under key, or nothing.
+func (d *Dir) write(key string, fill func(*os.File) (int64, error)) (size int64, err error) {
 	if !validKey(key) {
 		return 0, fmt.Errorf("blob: invalid key %q", key)
 	}
@@ -66,7 +114,7 @@ func (d *Dir) Put(ctx context.Context, key string, r io.Reader) (size int64, err
 	if err != nil {
 		return 0, fmt.Errorf("blob: %w", err)
 	}
-	size, err = io.Copy(f, &contextReader{ctx: ctx, r: r})
+	size, err = fill(f)
 	if err == nil {
 		err = f.Sync()
 	}

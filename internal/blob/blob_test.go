@@ -2,6 +2,7 @@ package blob
 
 import (
 	"context"
+	"crypto/md5"
 	"errors"
 	"io"
 	"io/fs"
@@ -170,5 +171,51 @@ func TestLinksDoNotLeadOutside(t *testing.T) {
 	if f, err := d.Open(key); err == nil {
 		f.Close()
 		t.Error("Open followed a link out of the folder")
+	}
+}
+
+func TestCompose(t *testing.T) {
+	d, path := openDir(t)
+	put(t, d, "part-1", "one, ")
+	put(t, d, "part-2", "two")
+	put(t, d, "part-3", "")
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	sum := md5.Sum([]byte("two" + "one, " + "two"))
+	for name, tc := range map[string]struct {
+		ctx   context.Context
+		parts []string
+		sum   []byte
+		want  string
+		err   error
+	}{
+		"in order":      {t.Context(), []string{"part-1", "part-3", "part-2"}, nil, "one, two", nil},
+		"out of order":  {t.Context(), []string{"part-2", "part-1", "part-2"}, sum[:], "twoone, two", nil},
+		"nothing":       {t.Context(), nil, nil, "", nil},
+		"checksum":      {t.Context(), []string{"part-1", "part-2"}, sum[:], "", ErrChecksum},
+		"no checksum":   {t.Context(), []string{"part-1", "part-2"}, []byte{}, "", ErrChecksum},
+		"missing":       {t.Context(), []string{"part-1", "part-4"}, nil, "", fs.ErrNotExist},
+		"not a key":     {t.Context(), []string{"part-1", "../part"}, nil, "", fs.ErrNotExist},
+		"client leaves": {cancelled, []string{"part-1"}, nil, "", context.Canceled},
+	} {
+		t.Run(name, func(t *testing.T) {
+			n, err := d.Compose(tc.ctx, key, tc.parts, tc.sum)
+			if !errors.Is(err, tc.err) {
+				t.Fatalf("got %v, want %v", err, tc.err)
+			}
+			want := 3 // the parts
+			if tc.err == nil {
+				want++
+				if got := content(t, d, key); got != tc.want || n != int64(len(tc.want)) {
+					t.Errorf("got %q of %d bytes, want %q", got, n, tc.want)
+				}
+			}
+			if got := left(t, path); len(got) != want {
+				t.Errorf("files in the folder: got %v, want %d", got, want)
+			}
+			if err := d.Delete(key); err != nil {
+				t.Error(err)
+			}
+		})
 	}
 }

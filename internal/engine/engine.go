@@ -247,6 +247,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-sweep.C:
 			e.removeExpiredFiles(ctx)
 			e.sweepStores(ctx)
+			e.removeLooseBlobs(ctx)
 		case <-e.sweep:
 		}
 	}

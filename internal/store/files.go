@@ -13,6 +13,10 @@ import (
 
 // CreateFile stores the description of a file whose bytes are already kept.
 func (db *DB) CreateFile(ctx context.Context, f *understudy.File) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error { return t.createFile(ctx, f) })
+}
+
+func (t *tx) createFile(ctx context.Context, f *understudy.File) error {
 	doc, err := encode(f)
 	if err != nil {
 		return err
@@ -21,11 +25,9 @@ func (db *DB) CreateFile(ctx context.Context, f *understudy.File) error {
 	if f.ExpiresAt != nil {
 		expires = *f.ExpiresAt
 	}
-	return db.update(ctx, func(ctx context.Context, t *tx) error {
-		_, err := t.exec(ctx, "INSERT INTO files (id, purpose, expires_at, doc) VALUES ($1, $2, $3, $4)",
-			f.ID, string(f.Purpose), expires, doc)
-		return err
-	})
+	_, err = t.exec(ctx, "INSERT INTO files (id, purpose, expires_at, doc) VALUES ($1, $2, $3, $4)",
+		f.ID, string(f.Purpose), expires, doc)
+	return err
 }
 
 // File returns the file with the given id. A file whose time is over is not
