@@ -90,7 +90,9 @@ func viewV1(ctx context.Context, s *server, v any) (any, error) {
 	case understudy.List[*understudy.Step]:
 		return withData(v, each(v.Data, showStepV1)), nil
 	case *understudy.Thread:
-		return threadV1{Thread: *v}, nil
+		return showThreadV1(v), nil
+	case understudy.List[*understudy.Thread]:
+		return withData(v, each(v.Data, showThreadV1)), nil
 	case *understudy.StepDelta:
 		return viewStepDelta(v, retrievalCall), nil
 	case *understudy.MessageDelta:
@@ -137,6 +139,8 @@ func viewAll[T, V any](ctx context.Context, s *server, in []T, id func(T) string
 func showAssistantV1(a *understudy.Assistant, files []string) assistantV1 {
 	return assistantV1{Assistant: *a, Tools: each(a.Tools, showToolV1), FileIDs: files}
 }
+
+func showThreadV1(th *understudy.Thread) threadV1 { return threadV1{Thread: *th} }
 
 func showToolV1(t understudy.Tool) toolV1 {
 	switch {

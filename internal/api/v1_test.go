@@ -130,6 +130,25 @@ func TestV1Keys(t *testing.T) {
 	}
 }
 
+// TestV1Lists looks for what version 1 does not know in lists of what version 2
+// has made.
+func TestV1Lists(t *testing.T) {
+	h := newHarness(t, nil)
+	path, thread, id := h.newRun("/v1")
+	h.execute(id, demandOutput)
+	for _, list := range []string{"/v1/assistants", "/v1/threads", "/v1/threads/" + thread + "/messages", "/v1/threads/" + thread + "/runs", path + "/steps"} {
+		w := h.v1("GET", list, "")
+		if got := decodeObject(t, w.Body.Bytes()); w.Code != http.StatusOK || len(got["data"].([]any)) != 1 || got["first_id"] == nil {
+			t.Errorf("%s: got %d %s", list, w.Code, w.Body)
+		}
+		for _, key := range []string{"tool_resources", "attachments", "parallel_tool_calls", "reasoning_effort", "strict"} {
+			if strings.Contains(w.Body.String(), `"`+key+`"`) {
+				t.Errorf("%s shows %s: %s", list, key, w.Body)
+			}
+		}
+	}
+}
+
 // TestV1FileLists follows an assistant's files through both versions.
 func TestV1FileLists(t *testing.T) {
 	forEachDialect(t, func(t *testing.T, prefix string) {
@@ -302,6 +321,24 @@ func TestV1Retrieval(t *testing.T) {
 			t.Error("the store of a thread does not expire")
 		}
 	})
+}
+
+func TestCodesOfMay2024(t *testing.T) {
+	for code, want := range map[string]string{"server_error": "internal_error", "unsupported_file": "unhandled_mime_type", "invalid_file": "parsing_error", "other": "other"} {
+		f := &understudy.VectorStoreFile{LastError: &understudy.VectorStoreFileError{Code: code, Message: "m"}}
+		for _, v := range []any{f, understudy.NewList([]*understudy.VectorStoreFile{f}, false, func(*understudy.VectorStoreFile) string { return "x" })} {
+			shown, err := viewMay2024(t.Context(), nil, v)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if b, err := understudy.Encode(shown); err != nil || !strings.Contains(string(b), `"last_error":{"code":"`+want+`","message":"m"}`) {
+				t.Errorf("%s: got %s, %v, want %s", code, b, err, want)
+			}
+		}
+		if f.LastError.Code != code {
+			t.Errorf("%s was changed to %s in place", code, f.LastError.Code)
+		}
+	}
 }
 
 func strs(in []string) []any {

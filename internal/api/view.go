@@ -153,7 +153,7 @@ func viewStepDelta(d *understudy.StepDelta, search func(index *int, id string) s
 
 // viewMay2024 shows an object, or a list, as Azure's first versions with the
 // protocol's version 2 describe it: citations have a quote, calls of file search
-// nothing.
+// nothing, and errors of a vector store's files other codes.
 func viewMay2024(_ context.Context, _ *server, v any) (any, error) {
 	switch v := v.(type) {
 	case *understudy.Message:
@@ -166,8 +166,27 @@ func viewMay2024(_ context.Context, _ *server, v any) (any, error) {
 		return withData(v, each(v.Data, func(s *understudy.Step) stepView { return viewStep(s, emptyCall) })), nil
 	case *understudy.StepDelta:
 		return viewStepDelta(v, emptyCall), nil
+	case *understudy.VectorStoreFile:
+		return withCodeOfMay2024(v), nil
+	case understudy.List[*understudy.VectorStoreFile]:
+		return withData(v, each(v.Data, withCodeOfMay2024)), nil
 	}
 	return v, nil
+}
+
+var codesOfMay2024 = map[string]string{
+	understudy.VectorStoreFileServerError: "internal_error",
+	understudy.VectorStoreFileUnsupported: "unhandled_mime_type",
+	understudy.VectorStoreFileInvalid:     "parsing_error",
+}
+
+func withCodeOfMay2024(f *understudy.VectorStoreFile) *understudy.VectorStoreFile {
+	if f.LastError == nil || codesOfMay2024[f.LastError.Code] == "" {
+		return f
+	}
+	out := *f
+	out.LastError = &understudy.VectorStoreFileError{Code: codesOfMay2024[f.LastError.Code], Message: f.LastError.Message}
+	return &out
 }
 
 func emptyCall(index *int, id string) searchCall {
