@@ -24,6 +24,7 @@
 //     installs the packages that [python] pins for them;
 //   - [search], which cuts documents into chunks, indexes and ranks them;
 //   - [entra], which decides about the tokens of Azure's clients;
+//   - [search], which cuts texts into chunks, indexes and ranks them;
 //   - [engine], which executes runs with all of these;
 //   - [api], which serves the protocol over HTTP;
 //   - cmd/understudy, which reads the configuration and puts everything together.
@@ -78,11 +79,24 @@
 // [store.DB.SubmitToolOutputs] puts it back into the queue. Then the model's turn
 // comes again.
 //
+// A file_search call ranks the chunks of the files in the vector stores of
+// assistant and thread ([engine.Engine.Search]). The model sees each with a marker,
+// and where its answer repeats one, the message gets an [Annotation].
+//
 // When the model is done, links to sandbox:/mnt/data become files and annotations,
 // and [store.DB.Commit] writes message, step, usage and [RunCompleted] with their
 // events in one transaction ([store.RunTx.Become], which asks [Run.Become] whether
 // the life cycle has such a step). [EventName.EndsStream] tells readers that
 // nothing follows.
+//
+// # A file on its way into a vector store
+//
+// [store.DB.CreateVectorStore] and its kin write the file as in progress, and the
+// engine is told ([engine.Engine.Ingest]). It claims the file ([store.IngestClaim]),
+// as it does runs; has the text read out of it, in a session of the sandbox if it is
+// a document; cuts it ([search.Split]) and indexes it ([search.Build]). The index, a
+// [search.Segment], becomes a blob that never changes, and one row
+// ([store.DB.FinishIngestion]) makes the file part of what is searched.
 //
 // # What can go wrong
 //

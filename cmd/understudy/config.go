@@ -117,10 +117,12 @@ type RouteConfig struct {
 
 // EngineConfig bounds what runs may do; 0 stands for the engine's default.
 type EngineConfig struct {
-	MaxRuns         int `koanf:"max_runs"`
-	MaxTurns        int `koanf:"max_turns"`
-	MaxCellFailures int `koanf:"max_cell_failures"`
-	ContextTokens   int `koanf:"context_tokens"`
+	MaxRuns         int   `koanf:"max_runs"`
+	MaxTurns        int   `koanf:"max_turns"`
+	MaxCellFailures int   `koanf:"max_cell_failures"`
+	ContextTokens   int   `koanf:"context_tokens"`
+	MaxIngestions   int   `koanf:"max_ingestions"`
+	IndexMemory     Bytes `koanf:"index_memory"`
 }
 
 // PythonConfig says which Python runs code.
@@ -311,6 +313,8 @@ func (c *Config) refuseNegative() error {
 		"engine.max_turns":            float64(c.Engine.MaxTurns),
 		"engine.max_cell_failures":    float64(c.Engine.MaxCellFailures),
 		"engine.context_tokens":       float64(c.Engine.ContextTokens),
+		"engine.max_ingestions":       float64(c.Engine.MaxIngestions),
+		"engine.index_memory":         float64(c.Engine.IndexMemory),
 		"sandbox.max_sessions":        float64(c.Sandbox.MaxSessions),
 		"sandbox.lifetime":            c.Sandbox.Lifetime.Seconds(),
 		"sandbox.limits.data_files":   float64(l.DataFiles),

@@ -85,6 +85,7 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 		Store: db, Model: router, Files: files, Logger: s.log,
 		MaxRuns: s.cfg.Engine.MaxRuns, MaxTurns: s.cfg.Engine.MaxTurns,
 		MaxCellFailures: s.cfg.Engine.MaxCellFailures, ContextTokens: s.cfg.Engine.ContextTokens,
+		MaxIngestions: s.cfg.Engine.MaxIngestions, IndexMemory: int64(s.cfg.Engine.IndexMemory),
 	}
 	if s.sandbox != nil {
 		ec.Sandbox = engine.Sandbox(s.sandbox)
