@@ -3,7 +3,7 @@
 BIN  := bin/understudy
 DATA ?= data
 
-.PHONY: run test check bench build demo
+.PHONY: run test check fuzz bench build demo
 
 # run builds the server, installs the Python packages of the code interpreter
 # into $(DATA) if they are missing, and serves until it is stopped.
@@ -27,6 +27,12 @@ test: build
 
 check:
 	./check
+
+# fuzz runs every fuzz target for $(FUZZTIME), one after the other.
+FUZZTIME ?= 30s
+
+fuzz:
+	FUZZTIME=$(FUZZTIME) ./fuzz
 
 bench: build
 	$(BIN) setup --data $(DATA)
