@@ -19,12 +19,21 @@ var nodePrograms = []program{
 	{"azure", "Azure", "the Azure client"},
 }
 
+// Version 1 of the API is spoken by the SDK up to 4.36.0.
+var nodeV1Programs = []program{
+	{"v1", "v1", "files of assistants and messages; runs by polling and in streams"},
+}
+
+var azureNodePrograms = []program{
+	{"azure_assistants", "Azure v1", "everything the client can do"},
+}
+
 func TestNode(t *testing.T) {
 	t.Parallel()
 	_, err := exec.LookPath("npm")
 	need(t, "node and npm", err == nil)
 	for _, s := range of("Node") {
-		t.Run(s.version, func(t *testing.T) {
+		t.Run(s.pkg+"@"+s.version, func(t *testing.T) {
 			t.Parallel()
 			srv := newServer(t)
 			sdk := cached(t, filepath.Join("node", strings.ReplaceAll(s.pkg, "/", "-")+"-"+s.version), func(tmp string) [][]string {

@@ -23,6 +23,14 @@ var pythonPrograms = []program{
 	{"objects", "v2", "every object made, read, changed, listed and deleted; locks and errors"},
 }
 
+// Version 1 of the API is spoken by the SDK up to 1.20.0.
+var pythonV1Programs = []program{
+	{"examples", "v1", "the SDK's own examples, of version " + examplesVersion},
+	{"v1_objects", "v1", "files of assistants and messages"},
+	{"v1_runs", "v1", "runs by polling and in streams"},
+	{"v1_azure", "Azure v1", "the same as Azure had it"},
+}
+
 // The generated suite's tests of the Assistants API, in the sources.
 var pythonSuite = []string{
 	"beta/test_assistants.py", "beta/test_threads.py", "beta/threads",

@@ -111,7 +111,11 @@ func table() (string, error) {
 	for _, language := range []struct {
 		name     string
 		programs []program
-	}{{"Python", pythonPrograms}, {"Node", nodePrograms}, {"Go", goPrograms}} {
+	}{
+		{"Python", slices.Concat(pythonPrograms, pythonV1Programs)},
+		{"Node", slices.Concat(nodePrograms, nodeV1Programs, azureNodePrograms)},
+		{"Go", goPrograms},
+	} {
 		var items []string
 		for _, p := range language.programs {
 			items = append(items, fmt.Sprintf("%s (%s)", p.what, p.dialect))
