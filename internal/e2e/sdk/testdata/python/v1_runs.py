@@ -73,7 +73,7 @@ class Recorder(AssistantEventHandler):
         self.heard.append(f"{tool_call.type} created")
 
     def on_tool_call_done(self, tool_call):
-        if self.heard[-1] != f"{tool_call.type} done":  # the SDK announces a last one twice
+        if f"{tool_call.type} done" not in self.heard:  # the SDK announces the last one again at the end
             self.heard.append(f"{tool_call.type} done")
 
     def on_text_delta(self, delta, snapshot):
