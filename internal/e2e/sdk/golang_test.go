@@ -23,6 +23,7 @@ var goPrograms = []program{
 	{"polling", "v2", "runs by polling: code, files, figures, functions"},
 	{"streaming", "v2", "streams, functions on the way"},
 	{"objects", "v2", "every object made, read, changed, listed and deleted; errors"},
+	{"search", "v2", "vector stores; file search in runs, with citations and results"},
 	{"azure", "Azure", "the Azure client"},
 }
 

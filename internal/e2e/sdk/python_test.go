@@ -22,7 +22,6 @@ var pythonPrograms = []program{
 	{"streaming", "v2", "streaming helpers, raw and asynchronous streams"},
 	{"objects", "v2", "every object made, read, changed, listed and deleted; locks and errors"},
 	{"search", "v2", "vector stores; file search in runs, with citations and results"},
-	{"uploads", "v2", "files sent in parts"},
 }
 
 // Version 1 of the API is spoken by the SDK up to 1.20.0.

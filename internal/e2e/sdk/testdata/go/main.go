@@ -16,7 +16,8 @@ import (
 
 func main() {
 	programs := map[string]func(context.Context, openai.Client) error{
-		"polling": polling, "streaming": streaming, "objects": objects, "azure": azureClient,
+		"polling": polling, "streaming": streaming, "objects": objects,
+		"search": search, "uploads": uploads, "azure": azureClient,
 	}
 	program, ok := programs[os.Args[1]]
 	if !ok {
