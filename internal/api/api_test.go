@@ -84,7 +84,7 @@ func (h *harness) request(method, path string, body io.Reader) *http.Request {
 		if strings.Contains(path, "?") {
 			sep = "&"
 		}
-		path += sep + "api-version=2024-05-01-preview"
+		path += sep + "api-version=2025-03-01-preview"
 	}
 	r := httptest.NewRequest(method, path, body)
 	r.Host = "127.0.0.1:8080"

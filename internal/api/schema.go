@@ -170,6 +170,9 @@ func (v *validator) number(s *schema, text string) error {
 	} else if s.kinds&anInteger == 0 || !integer {
 		return v.wrongType(s, got)
 	}
+	if s.kinds&aString != 0 && s.maxLength > 0 && len(text) > s.maxLength {
+		return v.str(s, text) // it may be kept as one
+	}
 	if s.min == 0 && s.max == 0 {
 		return nil
 	}
