@@ -19,28 +19,26 @@ type IngestClaim struct {
 	Fence           int64
 }
 
-const waiting = "status = 'in_progress' AND lease_until <= $1"
+// Files wait in their stores, and the stores take turns: nobody waits for all of
+// what somebody else has put into another store.
+const (
+	waiting   = "status = 'in_progress' AND lease_until <= $1 AND store_id = "
+	nextStore = "SELECT id FROM vector_stores AS s WHERE in_progress > 0 AND EXISTS (SELECT 1 FROM vector_store_files WHERE " + waiting + "s.id) ORDER BY served, seq LIMIT 1"
+	nextFile  = "SELECT seq, file_id FROM vector_store_files WHERE " + waiting + "$2 ORDER BY lease_until, seq LIMIT 1"
+)
 
-// ClaimIngestion takes the file that has waited longest for owner until lease
-// from now: one that nobody ingests, or whose lease has lapsed. It returns
-// [ErrNotClaimable] if there is none.
+// ClaimIngestion takes a file for owner until lease from now: one that nobody
+// ingests, or whose lease has lapsed. Of the stores that have such files it takes
+// the one that was served longest ago, and of its files the one that has waited
+// longest. It returns [ErrNotClaimable] if there is none.
 func (db *DB) ClaimIngestion(ctx context.Context, owner string, lease time.Duration) (c IngestClaim, vf *understudy.VectorStoreFile, f *understudy.File, err error) {
-	const oldest = "SELECT seq, store_id, file_id FROM vector_store_files WHERE " + waiting + " ORDER BY lease_until, seq LIMIT 1"
-	var seq int64
 	// Asking costs no transaction: mostly, nothing waits.
-	if err := one(ctx, db, oldest, []any{now().UnixMilli()}, &seq, &c.StoreID, &c.FileID); err != nil {
+	if err := one(ctx, db, nextStore, []any{now().UnixMilli()}, &c.StoreID); err != nil {
 		return IngestClaim{}, nil, nil, notClaimable(err)
 	}
 	err = db.update(ctx, func(ctx context.Context, t *tx) error {
-		at := now()
-		if err := one(ctx, t, oldest, []any{at.UnixMilli()}, &seq, &c.StoreID, &c.FileID); err != nil {
-			return err
-		}
-		if err := one(ctx, t, "UPDATE ingestion_claims SET last = last + 1 RETURNING last", nil, &c.Fence); err != nil {
-			return err
-		}
-		if _, err := t.exec(ctx, "UPDATE vector_store_files SET owner = $1, lease_until = $2, fence = $3 WHERE seq = $4",
-			owner, at.Add(lease).UnixMilli(), c.Fence, seq); err != nil {
+		c, err = t.claimFile(ctx, owner, lease)
+		if err != nil {
 			return err
 		}
 		if vf, err = document[understudy.VectorStoreFile](ctx, t, selectVectorStoreFile, c.FileID, c.StoreID); err != nil {
@@ -53,6 +51,26 @@ func (db *DB) ClaimIngestion(ctx context.Context, owner string, lease time.Durat
 		return IngestClaim{}, nil, nil, notClaimable(err)
 	}
 	return c, vf, f, nil
+}
+
+func (t *tx) claimFile(ctx context.Context, owner string, lease time.Duration) (c IngestClaim, err error) {
+	at := now()
+	if err := one(ctx, t, nextStore, []any{at.UnixMilli()}, &c.StoreID); err != nil {
+		return c, err
+	}
+	var seq int64
+	if err := one(ctx, t, nextFile, []any{at.UnixMilli(), c.StoreID}, &seq, &c.FileID); err != nil {
+		return c, err
+	}
+	if err := one(ctx, t, "UPDATE ingestion_claims SET last = last + 1 RETURNING last", nil, &c.Fence); err != nil {
+		return c, err
+	}
+	if _, err := t.exec(ctx, "UPDATE vector_stores SET served = $1 WHERE id = $2", c.Fence, c.StoreID); err != nil {
+		return c, err
+	}
+	_, err = t.exec(ctx, "UPDATE vector_store_files SET owner = $1, lease_until = $2, fence = $3 WHERE seq = $4",
+		owner, at.Add(lease).UnixMilli(), c.Fence, seq)
+	return c, err
 }
 
 func notClaimable(err error) error {

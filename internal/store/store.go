@@ -3,7 +3,8 @@
 // engines execute them.
 //
 // Objects are stored as the JSON the protocol shows, beside the columns that
-// queries need; see migrations. A state and the events that announce it are
+// queries need; see migrations. What vector stores and batches tell of their files
+// follows from the files' rows: triggers and views put it together. A state and the events that announce it are
 // written in one transaction, and readers learn of events only after it has
 // committed. The one exception are the deltas of a streaming answer: they are
 // visible at once and become durable with the next commit of their run

@@ -294,6 +294,40 @@ func TestIngestion(t *testing.T) {
 	}
 }
 
+// TestStoresTakeTurns shows that a file need not wait for all of those that were
+// put into another store before it.
+func TestStoresTakeTurns(t *testing.T) {
+	db := open(t)
+	var files []string
+	for range 4 {
+		files = append(files, newFile(t, db))
+	}
+	many := newStore(t, db, files...)
+	few := newStore(t, db, files[0])
+	claimed := func() store.IngestClaim {
+		c := claimFile(t, db)
+		c.Fence = 0
+		return c
+	}
+	var got []store.IngestClaim
+	for range 3 {
+		got = append(got, claimed())
+	}
+	if err := db.AttachFile(t.Context(), few, storeFile(files[1])); err != nil {
+		t.Fatal(err)
+	}
+	for range 3 {
+		got = append(got, claimed())
+	}
+	want := []store.IngestClaim{
+		{StoreID: many, FileID: files[0]}, {StoreID: few, FileID: files[0]}, {StoreID: many, FileID: files[1]},
+		{StoreID: few, FileID: files[1]}, {StoreID: many, FileID: files[2]}, {StoreID: many, FileID: files[3]},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
+		t.Errorf("claims (-want +got):\n%s", diff)
+	}
+}
+
 func TestFailedIngestion(t *testing.T) {
 	db, ctx := open(t), t.Context()
 	file := newFile(t, db)

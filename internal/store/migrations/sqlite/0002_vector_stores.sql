@@ -14,9 +14,11 @@ CREATE TABLE vector_stores (
     failed      BIGINT NOT NULL DEFAULT 0 CHECK (failed >= 0),
     cancelled   BIGINT NOT NULL DEFAULT 0 CHECK (cancelled >= 0),
     usage_bytes BIGINT NOT NULL DEFAULT 0 CHECK (usage_bytes >= 0),
+    served      BIGINT NOT NULL DEFAULT 0, -- the number of the last claim on one of its files, see ingestion_claims
     doc         TEXT NOT NULL,
     CHECK (NOT expired OR in_progress = 0)
 );
+CREATE INDEX vector_stores_in_turn ON vector_stores (served, seq) WHERE in_progress > 0;
 CREATE INDEX vector_stores_by_expiry ON vector_stores (expires_at) WHERE expires_at > 0 AND NOT expired;
 
 -- The requests that attached several files at once.
@@ -53,7 +55,7 @@ CREATE INDEX vector_store_files_in_order ON vector_store_files (store_id, seq);
 CREATE INDEX vector_store_files_of_file ON vector_store_files (file_id);
 CREATE INDEX vector_store_files_of_batch ON vector_store_files (batch_id, status, seq) WHERE batch_id IS NOT NULL;
 CREATE UNIQUE INDEX segments_in_use ON vector_store_files (segment) WHERE segment <> '';
-CREATE INDEX waiting_files ON vector_store_files (lease_until, seq) WHERE status = 'in_progress';
+CREATE INDEX waiting_files ON vector_store_files (store_id, lease_until, seq) WHERE status = 'in_progress';
 CREATE INDEX leased_files ON vector_store_files (owner) WHERE owner <> '';
 
 -- Claims are numbered over all files, not file by file: one that is detached and
