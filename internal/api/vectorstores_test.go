@@ -239,7 +239,8 @@ func TestFileBatches(t *testing.T) {
 			{"POST /vector_stores/STORE/file_batches/BATCH/cancel", 200, fmt.Sprintf(counted, "completed", 0, 2, 1, 0)},
 		})
 		failed := h.must("GET", base+"/"+batch+"/files?filter=failed", "")["data"].([]any)
-		if len(failed) != 1 || failed[0].(jsonObject)["id"] != ids[2] || !cmp.Equal(failed[0].(jsonObject)["last_error"], any(jsonObject{"code": "unsupported_file", "message": "No text."})) {
+		code := map[string]string{"/v1": "unsupported_file", "/openai": "unhandled_mime_type"}[prefix]
+		if len(failed) != 1 || failed[0].(jsonObject)["id"] != ids[2] || !cmp.Equal(failed[0].(jsonObject)["last_error"], any(jsonObject{"code": code, "message": "No text."})) {
 			t.Errorf("failed files: %v", failed)
 		}
 
@@ -261,6 +262,33 @@ func TestFileBatches(t *testing.T) {
 			t.Errorf("store is %v, counts (-want +got):\n%s", v["status"], diff)
 		}
 	})
+}
+
+// TestFileErrorCodes shows what Azure's first api-versions call the errors.
+func TestFileErrorCodes(t *testing.T) {
+	h, s := newSearchHarness(t)
+	s.wait = true
+	ctx := t.Context()
+	id := h.must("POST", "/openai/vector_stores", `{}`)["id"].(string)
+	for code, old := range map[string]string{"server_error": "internal_error", "unsupported_file": "unhandled_mime_type", "invalid_file": "parsing_error"} {
+		file := h.upload("/openai", "a.txt", "assistants", "x")["id"].(string)
+		h.must("POST", "/openai/vector_stores/"+id+"/files", `{"file_id":"`+file+`"}`)
+		c, _, _, err := h.db.ClaimIngestion(ctx, "test", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := h.db.FailIngestion(ctx, c, understudy.VectorStoreFileError{Code: code, Message: "m"}); err != nil {
+			t.Fatal(err)
+		}
+		for version, want := range map[string]string{"2024-05-01-preview": old, "2025-03-01-preview": code} {
+			for _, path := range []string{"/files/" + file + "?", "/files?limit=1&"} {
+				w := h.do("GET", "/openai/vector_stores/"+id+path+"api-version="+version, "")
+				if got := compact(t, w.Body.Bytes()); !strings.Contains(got, `"last_error":{"code":"`+want+`","message":"m"}`) {
+					t.Errorf("%s in %s: got %s, want %s", path, version, got, want)
+				}
+			}
+		}
+	}
 }
 
 func TestVectorStoreSearch(t *testing.T) {
