@@ -1,7 +1,10 @@
 // Package contract checks every answer of the server against the OpenAPI files
 // of OpenAI and Azure: a scenario walks through all routes in all dialects, and
 // every object, list, error, and event of a stream is validated. Where the server
-// is different on purpose, testdata/differences.txt says why.
+// is different on purpose, testdata/differences.txt says why. What is proven is
+// written to docs/compatibility.md and to the README by
+//
+//	go test ./internal/e2e/contract -write
 package contract
 
 import (
@@ -154,4 +157,5 @@ func TestContract(t *testing.T) {
 	for name := range tables {
 		t.Errorf("there are no scenarios of the dialect %s", name)
 	}
+	covered.document(t)
 }
