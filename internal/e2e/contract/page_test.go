@@ -182,7 +182,11 @@ func (c coverage) document(t *testing.T) {
 
 func compareOrWrite(t *testing.T, file string, want []byte) {
 	t.Helper()
-	if *write {
+	switch {
+	case *write && t.Failed():
+		t.Errorf("%s is not written: the test fails", file)
+		return
+	case *write:
 		if err := os.WriteFile(file, want, 0o644); err != nil {
 			t.Fatal(err)
 		}

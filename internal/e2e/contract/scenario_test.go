@@ -18,14 +18,18 @@ func (d *dialect) scenarios() []scenario {
 		{"runs", runs},
 		{"functions", functions},
 		{"code", code},
-		{"streams", streams},
 		{"ends", ends},
+		{"streams", streams},
 		{"errors", failures},
+		{"vector-stores", vectorStores},
+		{"vector-store-files", vectorStoreFiles},
+		{"file-batches", fileBatches},
+		{"uploads", uploads},
 	}
 	if d.v1 {
-		return append(all, scenario{"attached-files", attachedFiles})
+		return append(all, scenario{"attached-files", attachedFiles}, scenario{"file-search", searchesV1})
 	}
-	return all
+	return append(all, scenario{"file-search", searches})
 }
 
 var (
