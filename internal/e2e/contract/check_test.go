@@ -85,13 +85,13 @@ type part struct {
 }
 
 func (c *checker) value(where string, ref *openapi3.SchemaRef, v any) {
-	place := name(where, ref)
 	if v == nil {
 		if ref.Value.VisitJSON(nil) != nil {
-			c.add(place, null, "the schema has no null")
+			c.add(where, null, "the schema has no null")
 		}
 		return
 	}
+	place := name(where, ref)
 	parts := c.parts(place, ref.Value, v)
 	before := 0
 	for _, p := range parts {

@@ -50,12 +50,12 @@ var dialects = []*dialect{
 	{
 		name: "openai-v1", table: "openai v1", title: "OpenAI v1", prefix: "/v1", v1: true,
 		header: map[string]string{"Authorization": "Bearer test", "OpenAI-Beta": "assistants=v1"},
-		specs:  [][]string{{"openai-2024-04"}, {"openai-2024-02", "openai-2024-04"}},
+		specs:  [][]string{{"openai-2024-04", "openai-2025-04"}, {"openai-2024-02", "openai-2024-04", "openai-2025-04"}},
 	},
 	{ // of its specification's routes and shapes, OpenAI's of the same month has all
 		name: "azure-2024-02", table: "azure v1", title: "Azure 2024-02-15", prefix: "/openai", version: "2024-02-15-preview",
 		header: azure, azure: true, v1: true,
-		specs: [][]string{{"openai-2024-02", "openai-2024-04"}}, errors: "azure-2024-05",
+		specs: [][]string{{"openai-2024-02", "openai-2024-04", "openai-2025-04"}}, errors: "azure-2024-05",
 	},
 	{
 		name: "azure-2024-05", table: "azure 2024-05-01", title: "Azure 2024-05-01", prefix: "/openai", version: "2024-05-01-preview",
