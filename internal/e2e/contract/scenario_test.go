@@ -24,6 +24,7 @@ func (d *dialect) scenarios() []scenario {
 		{"vector-stores", vectorStores},
 		{"vector-store-files", vectorStoreFiles},
 		{"file-batches", fileBatches},
+		{"uploads", uploads},
 	}
 	if d.v1 {
 		return append(all, scenario{"attached-files", attachedFiles}, scenario{"file-search", searchesV1})

@@ -112,3 +112,21 @@ func searchesV1(c *client) {
 	c.get(thread + "/messages")
 	c.stream(thread+"/runs", object{"assistant_id": a, "stream": true})
 }
+
+func uploads(c *client) {
+	body := object{"filename": "notes.jsonl", "purpose": "batch", "bytes": 6, "mime_type": "application/jsonl"}
+	path := "/uploads/" + c.make("/uploads", body)
+	part := func(content string) string {
+		return text(c.form(200, path+"/parts", "data", "blob", content, nil), "id")
+	}
+	one, two := part("{}\n"), part("[]\n")
+	done := c.post(path+"/complete", object{"part_ids": list{one, two}})
+	if got := c.download("/files/" + text(done, "file", "id") + "/content"); got != "{}\n[]\n" {
+		c.t.Errorf("the file that was uploaded in parts has %q", got)
+	}
+	c.call(400, "POST", path+"/complete", object{"part_ids": list{one, two}})
+	path = "/uploads/" + c.make("/uploads", body)
+	c.post(path+"/cancel", nil)
+	c.call(400, "POST", path+"/cancel", nil)
+	c.call(404, "POST", "/uploads/upload_00000000000000000000000000000000/cancel", nil)
+}
