@@ -138,27 +138,46 @@ func (t *tx) checkParts(ctx context.Context, u *understudy.Upload, parts []strin
 		e.Param, e.Code = "part_ids", "invalid_value"
 		return e
 	}
+	sizes, err := t.partSizes(ctx, u.ID)
+	if err != nil {
+		return err
+	}
 	var total int64
 	seen := make(map[string]bool, len(parts))
 	for _, id := range parts {
-		if seen[id] {
+		size, ok := sizes[id]
+		switch {
+		case !ok:
+			return wrong("Invalid 'part_ids': upload '%s' has no part '%s'.", u.ID, id)
+		case seen[id]:
 			return wrong("Invalid 'part_ids': part '%s' is listed twice.", id)
 		}
 		seen[id] = true
-		var size int64
-		err := one(ctx, t, "SELECT size FROM upload_parts WHERE id = $1 AND upload_id = $2", []any{id, u.ID}, &size)
-		if errors.Is(err, sql.ErrNoRows) {
-			return wrong("Invalid 'part_ids': upload '%s' has no part '%s'.", u.ID, id)
-		}
-		if err != nil {
-			return err
-		}
 		total += size
 	}
 	if total != u.Bytes {
 		return wrong("Invalid 'part_ids': the parts have %d bytes in total, but upload '%s' was declared to have %d bytes.", total, u.ID, u.Bytes)
 	}
 	return nil
+}
+
+// partSizes returns the sizes of an upload's parts by their ids.
+func (t *tx) partSizes(ctx context.Context, uploadID string) (map[string]int64, error) {
+	rows, err := t.query(ctx, "SELECT id, size FROM upload_parts WHERE upload_id = $1", uploadID)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	sizes := make(map[string]int64)
+	for rows.Next() {
+		var id string
+		var size int64
+		if err := rows.Scan(&id, &size); err != nil {
+			return nil, err
+		}
+		sizes[id] = size
+	}
+	return sizes, rows.Err()
 }
 
 // CompleteUpload makes the file, whose bytes are kept, out of a pending upload,
