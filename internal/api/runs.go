@@ -129,7 +129,7 @@ func (s *server) decodeRun(w http.ResponseWriter, r *http.Request, sch *schema, 
 	}
 	run, err := q.resolve(a, threadID)
 	if err == nil && s.dialect.v1 {
-		err = s.giveRunFiles(r.Context(), run)
+		err = s.giveRunFiles(r.Context(), a, run)
 	}
 	return q, run, err
 }

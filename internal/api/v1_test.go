@@ -313,7 +313,10 @@ func TestV1Retrieval(t *testing.T) {
 		plain := h.mustV1("POST", prefix+"/assistants", `{"model":"m","file_ids":["`+txt+`"]}`)["id"].(string)
 		run(`{"assistant_id":"` + plain + `"}`)
 		expect("a run without the tool", prefix+"/threads/"+thread)
-		run(`{"assistant_id":"` + late[strings.LastIndex(late, "/")+1:] + `"}`)
+		searching := `{"assistant_id":"` + late[strings.LastIndex(late, "/")+1:] + `"}`
+		own := h.mustV1("POST", prefix+"/threads/runs", searching)
+		expect("a run's own stores", prefix+"/threads/"+own["thread_id"].(string)+"/runs/"+own["id"].(string), txt)
+		run(searching)
 		expect("a run with the tool", prefix+"/threads/"+thread, md)
 		run(`{"assistant_id":"` + plain + `","tools":[{"type":"retrieval"}],"additional_messages":[{"role":"user","content":"x","file_ids":["` + md + `"]}]}`)
 		expect("a run with the tool that its assistant has not", prefix+"/threads/"+thread, md, txt)

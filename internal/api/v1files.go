@@ -59,17 +59,14 @@ func (s *server) applyV1(ctx context.Context, q *assistantRequest, a *understudy
 // away those it had before that it no longer has or that belong to a tool it no
 // longer has.
 func (s *server) giveFiles(ctx context.Context, a *understudy.Assistant, before, files []string) error {
-	has := func(t understudy.ToolType) bool {
-		return slices.ContainsFunc(a.Tools, func(tool understudy.Tool) bool { return tool.Type == t })
-	}
-	if has(understudy.ToolFileSearch) {
+	if hasTool(a.Tools, understudy.ToolFileSearch) {
 		if err := s.checkSearchable(ctx, files); err != nil {
 			return err
 		}
 	}
 	code := slices.DeleteFunc(slices.Clone(a.ToolResources.CodeFileIDs()), func(id string) bool { return slices.Contains(before, id) })
 	a.ToolResources.CodeInterpreter = nil
-	if has(understudy.ToolCodeInterpreter) {
+	if hasTool(a.Tools, understudy.ToolCodeInterpreter) {
 		code = append(code, files...)
 	}
 	addCodeFiles(&a.ToolResources, code)
@@ -336,18 +333,27 @@ func (s *server) getMessageFile(w http.ResponseWriter, r *http.Request) error {
 	return writeFileOf(w, files, r.PathValue("file_id"), messageFile(id))
 }
 
-// giveRunFiles puts the assistant's files at the disposal of a run that has the
-// code interpreter, which the assistant need not have.
-func (s *server) giveRunFiles(ctx context.Context, run *understudy.Run) error {
-	if !slices.ContainsFunc(run.Tools, func(t understudy.Tool) bool { return t.Type == understudy.ToolCodeInterpreter }) {
+// giveRunFiles puts the assistant's files at the disposal of a run: for the code
+// interpreter, which the assistant need not have, and for retrieval as stores of
+// the run's own. It awaits what is in those: clients of version 1 do not see
+// whether files can be searched.
+func (s *server) giveRunFiles(ctx context.Context, a *understudy.Assistant, run *understudy.Run) error {
+	if stores := a.ToolResources.VectorStoreIDs(); len(stores) > 0 && hasTool(run.Tools, understudy.ToolFileSearch) {
+		run.ToolResources.FileSearch = &understudy.FileSearchResources{VectorStoreIDs: slices.Clone(stores)}
+	}
+	if !hasTool(run.Tools, understudy.ToolCodeInterpreter) {
 		return nil
 	}
-	lists, err := s.Store.V1().Files(ctx, run.AssistantID)
+	lists, err := s.Store.V1().Files(ctx, a.ID)
 	if err != nil {
 		return err
 	}
-	addCodeFiles(&run.ToolResources, each(lists[run.AssistantID], func(f store.V1File) string { return f.ID }))
+	addCodeFiles(&run.ToolResources, each(lists[a.ID], func(f store.V1File) string { return f.ID }))
 	return nil
+}
+
+func hasTool(tools []understudy.Tool, tool understudy.ToolType) bool {
+	return slices.ContainsFunc(tools, func(t understudy.Tool) bool { return t.Type == tool })
 }
 
 // storeThread stores a new thread, and in version 1, which makes no vector

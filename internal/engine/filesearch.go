@@ -39,7 +39,12 @@ func (x *execution) vectorStores(ctx context.Context) (assistant, thread []strin
 		return nil, nil, err
 	}
 	if err == nil {
-		assistant = append(slices.Clone(assistant), a.ToolResources.VectorStoreIDs()...)
+		assistant = slices.Clone(assistant)
+		for _, id := range a.ToolResources.VectorStoreIDs() {
+			if !slices.Contains(assistant, id) {
+				assistant = append(assistant, id)
+			}
+		}
 	}
 	th, err := x.e.Store.Thread(ctx, x.run.ThreadID)
 	if err != nil {
@@ -54,8 +59,8 @@ type errStoreExpired struct{ id string }
 func (e errStoreExpired) Error() string { return fmt.Sprintf("Vector store '%s' has expired", e.id) }
 
 // prepareSearch makes the vector stores of a run that can search them ready:
-// they count as used from now on, and files that were just given to the thread
-// are waited for, for a while.
+// they count as used from now on, and files that were just given to the thread,
+// or are in a store of the run's own, are waited for, for a while.
 func (x *execution) prepareSearch(ctx context.Context) error {
 	if !x.has(understudy.ToolFileSearch) {
 		return nil
@@ -82,7 +87,7 @@ func (x *execution) prepareSearch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxStoreWait)
 	defer cancel()
-	for _, id := range thread {
+	for _, id := range slices.Concat(x.run.ToolResources.VectorStoreIDs(), thread) {
 		if err := x.e.awaitIngestion(ctx, id); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}

@@ -285,10 +285,11 @@ func TestIngestInterrupted(t *testing.T) {
 	})
 }
 
-// TestRunAwaitsItsFiles shows that a run on a thread searches files that were
-// attached a moment before, and does not wait for ever for one that hangs.
+// TestRunAwaitsItsFiles shows that a run searches files that were given to its
+// thread, or to itself, a moment before, and does not wait for ever for one that
+// hangs.
 func TestRunAwaitsItsFiles(t *testing.T) {
-	for _, hangs := range []bool{false, true} {
+	for _, tc := range []struct{ hangs, own bool }{{false, false}, {true, false}, {false, true}} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &reader{hold: make(chan struct{})}
 			l := newLibrary(t, r)
@@ -297,14 +298,19 @@ func TestRunAwaitsItsFiles(t *testing.T) {
 			l.config.Model = instant{}
 			l.start()
 			l.add("a.pdf", "%PDF", nil)
-			if !hangs {
+			if !tc.hangs {
 				time.AfterFunc(5*time.Second, func() { close(r.hold) })
 			}
 			at := time.Now()
 			th := &understudy.Thread{ID: "thread_1", Object: "thread"}
-			th.ToolResources.FileSearch = &understudy.FileSearchResources{VectorStoreIDs: []string{"vs_1"}}
 			run := &understudy.Run{ID: "run_1", Object: "thread.run", CreatedAt: at.Unix(), ExpiresAt: new(at.Unix() + 600), ThreadID: "thread_1", AssistantID: "asst_1",
 				Status: understudy.RunQueued, Model: "m", Instructions: new("Search."), Tools: []understudy.Tool{{Type: understudy.ToolFileSearch}}}
+			files := &understudy.FileSearchResources{VectorStoreIDs: []string{"vs_1"}}
+			if tc.own {
+				run.ToolResources.FileSearch = files
+			} else {
+				th.ToolResources.FileSearch = files
+			}
 			if err := l.db.CreateRun(t.Context(), store.NewRun{Run: run, Thread: th}); err != nil {
 				t.Fatal(err)
 			}
@@ -315,11 +321,11 @@ func TestRunAwaitsItsFiles(t *testing.T) {
 				}
 			}
 			want := 5 * time.Second
-			if hangs {
+			if tc.hangs {
 				want = time.Minute
 			}
 			if got := time.Since(at); got != want {
-				t.Errorf("hangs %t: the run took %v, want %v", hangs, got, want)
+				t.Errorf("%+v: the run took %v, want %v", tc, got, want)
 			}
 		})
 	}
