@@ -24,6 +24,7 @@ var goPrograms = []program{
 	{"streaming", "v2", "streams, functions on the way"},
 	{"objects", "v2", "every object made, read, changed, listed and deleted; errors"},
 	{"search", "v2", "vector stores; file search in runs, with citations and results"},
+	{"uploads", "v2", "files sent in parts"},
 	{"azure", "Azure", "the Azure client"},
 }
 

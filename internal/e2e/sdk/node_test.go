@@ -17,6 +17,7 @@ var nodePrograms = []program{
 	{"streaming", "v2", "streaming helpers, raw and readable streams, functions"},
 	{"objects", "v2", "every object made, read, changed, listed and deleted; errors"},
 	{"search", "v2", "vector stores; file search in runs, with citations and results"},
+	{"uploads", "v2", "files sent in parts"},
 	{"azure", "Azure", "the Azure client"},
 }
 

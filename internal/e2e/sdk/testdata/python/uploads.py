@@ -10,9 +10,9 @@ from openai import OpenAI
 client = OpenAI()
 data = os.urandom(300_000)
 upload = client.uploads.upload_file_chunked(
-    file=data, filename="noise.bin", bytes=len(data), mime_type="application/octet-stream", purpose="assistants", part_size=100_000
+    file=data, filename="noise.tar", bytes=len(data), mime_type="application/x-tar", purpose="assistants", part_size=100_000
 )
-assert upload.status == "completed" and upload.file.filename == "noise.bin" and upload.file.bytes == len(data), upload
+assert upload.status == "completed" and upload.file.filename == "noise.tar" and upload.file.bytes == len(data), upload
 assert client.files.content(upload.file.id).read() == data
 
 path = pathlib.Path("notes.txt")
