@@ -26,6 +26,7 @@ const (
 	aBoolean
 	anObject
 	anArray
+	aNull         // where it is required, and not the same as nothing
 	anything kind = 0
 )
 
@@ -139,7 +140,9 @@ func (v *validator) value(s *schema, t json.Token) error {
 			return v.array(s)
 		}
 	case nil:
-		return v.wrongType(s, "null")
+		if s.kinds&aNull == 0 {
+			return v.wrongType(s, "null")
+		}
 	}
 	return nil
 }

@@ -36,6 +36,8 @@ func newVectorStoreSchemas(metadata *schema) vectorStoreSchemas {
 		s.minItems = 1
 		return s
 	}
+	cleared := attributesSchema()
+	cleared.kinds |= aNull
 	return vectorStoreSchemas{
 		createVectorStore: object(append([]field{
 			may("file_ids", fileIDs(understudy.MaxNewStoreFiles)),
@@ -43,7 +45,7 @@ func newVectorStoreSchemas(metadata *schema) vectorStoreSchemas {
 		}, common...)...),
 		modifyVectorStore: object(common...),
 		attachFile:        file,
-		attributes:        object(need("attributes", attributesSchema())),
+		attributes:        object(need("attributes", cleared)),
 		fileBatch: object(
 			may("file_ids", batch("strings", nonEmpty(maxID))),
 			may("files", batch("objects", file)),
