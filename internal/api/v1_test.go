@@ -326,24 +326,6 @@ func TestV1Retrieval(t *testing.T) {
 	})
 }
 
-func TestCodesOfMay2024(t *testing.T) {
-	for code, want := range map[string]string{"server_error": "internal_error", "unsupported_file": "unhandled_mime_type", "invalid_file": "parsing_error", "other": "other"} {
-		f := &understudy.VectorStoreFile{LastError: &understudy.VectorStoreFileError{Code: code, Message: "m"}}
-		for _, v := range []any{f, understudy.NewList([]*understudy.VectorStoreFile{f}, false, func(*understudy.VectorStoreFile) string { return "x" })} {
-			shown, err := viewMay2024(t.Context(), nil, v)
-			if err != nil {
-				t.Fatal(err)
-			}
-			if b, err := understudy.Encode(shown); err != nil || !strings.Contains(string(b), `"last_error":{"code":"`+want+`","message":"m"}`) {
-				t.Errorf("%s: got %s, %v, want %s", code, b, err, want)
-			}
-		}
-		if f.LastError.Code != code {
-			t.Errorf("%s was changed to %s in place", code, f.LastError.Code)
-		}
-	}
-}
-
 func strs(in []string) []any {
 	out := []any{}
 	for _, s := range in {
