@@ -169,15 +169,14 @@ type IndexedFile struct {
 	Attributes                understudy.Attributes
 }
 
-const selectIndexed = "SELECT v.store_id, v.file_id, f.doc ->> 'filename', v.segment, v.doc -> 'attributes' " +
-	"FROM vector_store_files AS v JOIN files AS f ON f.id = v.file_id WHERE v.segment <> '' AND "
+const selectIndexed = "SELECT store_id, file_id, filename, segment, attributes FROM vector_store_files WHERE segment <> '' AND store_id = $1"
 
 // IndexedFiles returns the files of stores that can be searched, in the order in
 // which they were attached, store by store.
 func (db *DB) IndexedFiles(ctx context.Context, storeIDs ...string) ([]IndexedFile, error) {
 	var all []IndexedFile
 	for _, id := range storeIDs {
-		found, err := indexed(ctx, db, selectIndexed+"v.store_id = $1 ORDER BY v.seq", id)
+		found, err := indexed(ctx, db, selectIndexed+" ORDER BY seq", id)
 		if err != nil {
 			return nil, err
 		}
@@ -189,7 +188,7 @@ func (db *DB) IndexedFiles(ctx context.Context, storeIDs ...string) ([]IndexedFi
 // IndexedFile returns a file of a store that can be searched. For one that
 // cannot, the error says why.
 func (db *DB) IndexedFile(ctx context.Context, storeID, fileID string) (IndexedFile, error) {
-	found, err := indexed(ctx, db, selectIndexed+"v.store_id = $1 AND v.file_id = $2", storeID, fileID)
+	found, err := indexed(ctx, db, selectIndexed+" AND file_id = $2", storeID, fileID)
 	if err != nil {
 		return IndexedFile{}, err
 	}

@@ -54,8 +54,8 @@ func (t *tx) attachFiles(ctx context.Context, storeID, batchID string, files []*
 		return err
 	}
 	batch := sql.NullString{String: batchID, Valid: batchID != ""}
-	if _, err := t.exec(ctx, "INSERT INTO vector_store_files (store_id, file_id, batch_id, status, doc) "+
-		"SELECT $1, value ->> 'id', $2, value ->> 'status', value FROM json_each($3) WHERE true ORDER BY key", storeID, batch, docs); err != nil {
+	if _, err := t.exec(ctx, "INSERT INTO vector_store_files (store_id, file_id, batch_id, status, filename, doc) "+
+		"SELECT $1, f.id, $2, value ->> 'status', f.doc ->> 'filename', value FROM json_each($3) AS e JOIN files AS f ON f.id = value ->> 'id' ORDER BY e.key", storeID, batch, docs); err != nil {
 		return err
 	}
 	var total int

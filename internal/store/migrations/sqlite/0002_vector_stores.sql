@@ -45,7 +45,9 @@ CREATE TABLE vector_store_files (
     owner       TEXT NOT NULL DEFAULT '', -- the engine that ingests it, '' for none
     lease_until BIGINT NOT NULL DEFAULT 0, -- Unix milliseconds
     fence       BIGINT NOT NULL DEFAULT 0, -- the number of the claim, see ingestion_claims
+    filename    TEXT NOT NULL,
     doc         TEXT NOT NULL,
+    attributes  TEXT NOT NULL GENERATED ALWAYS AS (doc -> '$.attributes') STORED, -- each search reads them all
     UNIQUE (store_id, file_id),
     CHECK (segment = '' OR status = 'completed'),
     CHECK (usage_bytes = 0 OR segment <> ''),
