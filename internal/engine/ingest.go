@@ -167,7 +167,8 @@ func (e *Engine) segment(key string) (*search.Segment, error) {
 }
 
 // Search finds passages in the completed files of vector stores: those that fit
-// best first, at most q.MaxResults. Stores that do not exist hold nothing.
+// best first, at most q.MaxResults. Stores that do not exist hold nothing; a file
+// that is in several counts once.
 func (e *Engine) Search(ctx context.Context, storeIDs []string, q understudy.SearchRequest) ([]understudy.SearchHit, error) {
 	if len(storeIDs) == 0 || len(q.Queries) == 0 {
 		return nil, ctx.Err()
@@ -178,10 +179,12 @@ func (e *Engine) Search(ctx context.Context, storeIDs []string, q understudy.Sea
 	}
 	var files []store.IndexedFile
 	var segments []*search.Segment
+	seen := make(map[string]bool, len(all))
 	for _, f := range all {
-		if !q.Filter.Match(f.Attributes) {
+		if seen[f.FileID] || !q.Filter.Match(f.Attributes) {
 			continue
 		}
+		seen[f.FileID] = true
 		s, err := e.segment(f.Segment)
 		if err != nil {
 			return nil, err

@@ -153,6 +153,18 @@ func TestIngest(t *testing.T) {
 				t.Errorf("%s: %s", test.name, diff)
 			}
 		}
+		if err := l.db.CreateVectorStore(t.Context(), store.NewVectorStore{
+			Store: &understudy.VectorStore{ID: "vs_2", Object: "vector_store"},
+			Files: []*understudy.VectorStoreFile{understudy.NewVectorStoreFile(time.Now(), "file-cats_txt", understudy.ChunkingStrategy{}, nil)},
+		}); err != nil {
+			t.Fatal(err)
+		}
+		l.engine.Ingest()
+		synctest.Wait()
+		hits, err := l.engine.Search(t.Context(), []string{"vs_2", "vs_1", "vs_none"}, understudy.SearchRequest{Queries: []string{"cats"}, MaxResults: 5})
+		if err != nil || len(hits) != 1 || hits[0].StoreID != "vs_2" {
+			t.Errorf("in two stores: %+v, %v", hits, err)
+		}
 		l.stop()
 		l.start() // with nothing in memory
 		if diff := cmp.Diff([]string{cats}, ask(understudy.SearchRequest{Queries: []string{"cats"}})); diff != "" {
