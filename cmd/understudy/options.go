@@ -31,6 +31,7 @@ func serveOptions() []option {
 		option{flag: "api-key-file", env: "UNDERSTUDY_API_KEY_FILE", key: "api_key_file", usage: "`file` of accepted keys, one a line (or one key in UNDERSTUDY_API_KEY)"},
 		option{flag: "entra-tenant", env: "UNDERSTUDY_ENTRA_TENANT", key: "entra.tenant", usage: "`id` of the Entra ID tenant whose tokens open Azure's paths"},
 		option{flag: "entra-issuer", env: "UNDERSTUDY_ENTRA_ISSUER", key: "entra.issuer", usage: "`URL` of the issuer of such tokens (default: the tenant's)"},
+		option{flag: "conformance", env: "UNDERSTUDY_CONFORMANCE", key: "conformance", kind: switchOption, usage: "make objects for the placeholder ids of the SDKs' generated test suites; for tests only"},
 		option{flag: "shutdown-timeout", env: "UNDERSTUDY_SHUTDOWN_TIMEOUT", key: "shutdown_timeout", usage: "how long open requests may go on after a signal to stop"},
 	)
 }

@@ -82,6 +82,9 @@ func (s *server) announce() {
 			s.log.Warn("everybody who can get a token of that issuer for this audience is admitted; entra.principals or entra.roles says who is")
 		}
 	}
+	if s.cfg.Conformance {
+		s.log.Warn("CONFORMANCE MODE: objects are made for ids that nobody has made; this is for the SDKs' test suites, not for production")
+	}
 	s.log.Info("serving", "url", s.url(), "openai_base_url", s.url()+"/v1", "azure_endpoint", s.url())
 }
 

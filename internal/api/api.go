@@ -9,6 +9,9 @@
 // schema.go before they are decoded. Streams (sse.go) and polls read the same
 // event log of the store; the engine is only told that there is work.
 //
+// In conformance mode (conformance.go), objects are made for requests of the
+// SDKs' generated test suites before the front sees them.
+//
 // Dialects live here and nowhere else: dialect.go lists how they differ.
 package api
 
@@ -84,6 +87,10 @@ type Config struct {
 	// DownloadInputs allows the download of files uploaded for assistants and as
 	// user data, which the hosted API refuses.
 	DownloadInputs bool
+
+	// Conformance makes objects for requests of the SDKs' generated test suites,
+	// which name ones that nobody has made. Not for production.
+	Conformance bool
 
 	Logger *slog.Logger // nil: no log
 }

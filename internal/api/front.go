@@ -48,6 +48,9 @@ func New(c Config) http.Handler {
 		s.register()
 		f.servers = append(f.servers, s)
 	}
+	if c.Conformance {
+		return &conformance{next: f, db: c.Store, log: c.Logger}
+	}
 	return f
 }
 
@@ -113,6 +116,9 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 	if show := s.dialect.view; show != nil {
 		rw.view = func(v any) (any, error) { return show(r.Context(), s, v) }
+	}
+	if s.Conformance {
+		rw.view = specView(rw.view)
 	}
 	s.mux.ServeHTTP(rw, r)
 }
