@@ -83,7 +83,7 @@ func FuzzServer(f *testing.F) {
 		r.URL.Path = p.path + r.URL.Path
 		r.URL.RawQuery = strings.Trim(p.query+"&"+query, "&")
 		r.Header.Set("OpenAI-Beta", p.beta)
-		ctx, cancel := context.WithTimeout(r.Context(), 200*time.Millisecond) // streams of runs that nobody executes
+		ctx, cancel := context.WithTimeout(r.Context(), 25*time.Millisecond) // streams of runs that nobody executes
 		defer cancel()
 		w := s.serve(r.WithContext(ctx))
 		if w.Code == http.StatusInternalServerError && ctx.Err() == nil {

@@ -37,7 +37,7 @@ func responseError(resp *http.Response, key string) *Error {
 // plain text.
 func parseError(status int, header http.Header, body []byte) *Error {
 	e := &Error{Status: status, RetryAfter: retryAfter(header)}
-	body = bytes.TrimSpace(body)
+	body = bytes.ToValidUTF8(bytes.TrimSpace(body), []byte("\uFFFD")) // it is shown, and kept with the run
 	if !e.fromJSON(body) {
 		e.Message = plainText(body)
 	}
