@@ -80,8 +80,8 @@ func (w *window) fill(n int) {
 	for len(w.ends) < n && w.read < len(w.text) {
 		block := w.text[w.read : w.read+blockLength(w.text[w.read:])]
 		_, tokens, err := cl100k().Encode(validate(block))
-		if err != nil { // of a pattern that may not time out: there is none
-			tokens = strings.Split(block, "")
+		if err != nil || !covers(tokens, len(block)) {
+			tokens = strings.Split(block, "") // rather than wait for tokens that never come
 		}
 		for _, t := range tokens {
 			w.read += len(t)
@@ -90,16 +90,24 @@ func (w *window) fill(n int) {
 	}
 }
 
+// covers reports whether tokens together have n bytes.
+func covers(tokens []string, n int) bool {
+	for _, t := range tokens {
+		n -= len(t)
+	}
+	return n == 0
+}
+
 // validate replaces bytes that are not UTF-8, each by another, so that tokens are
-// where they were in the text.
+// where they were in the text, and deletions (U+007F), which the codec skips.
 func validate(block string) string {
-	if utf8.ValidString(block) {
+	if utf8.ValidString(block) && strings.IndexByte(block, 0x7f) < 0 {
 		return block
 	}
 	b := []byte(block)
 	for i := 0; i < len(b); {
 		r, n := utf8.DecodeRune(b[i:])
-		if r == utf8.RuneError && n == 1 {
+		if r == utf8.RuneError && n == 1 || r == 0x7f {
 			b[i] = '?'
 		}
 		i += n

@@ -45,6 +45,7 @@ func TestSplit(t *testing.T) {
 		{"line", "a b c d\n  e f g h i j k", 6, 0, []string{"a b c d\n", "  e f g h i", "j k"}},
 		{"characters", "日本語", 1, 0, []string{"日", "本", "語"}},
 		{"not in two", "🜁🜂", 2, 0, []string{"🜁", "🜂"}},
+		{"deletion", "a\x7fb c\x7f", 3, 0, []string{"a\x7fb", "c\x7f"}},
 		{"invalid", "a\xff\xfeb", 2, 0, []string{"a\xff\xfe", "b"}},
 	}
 	for _, tt := range tests {
