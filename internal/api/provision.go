@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -155,7 +156,7 @@ func (p *provision) messages(path []string) error {
 
 // runs makes runs in the thread of path. The last one waits for the output of a
 // function, which is the one state that lasts, has a step, and can be modified,
-// cancelled and given outputs; those before it are completed.
+// cancelled and given outputs; those before it are cancelled.
 func (p *provision) runs(path []string) error {
 	n := p.siblings
 	if len(path) > 3 {
@@ -273,7 +274,7 @@ func (p *provision) make(collection string, body any) (string, error) {
 // maxCalls bounds the calls of a run that is made.
 const maxCalls = 128
 
-// run makes a run that has written messages, and either is completed or waits
+// run makes a run that has written messages, and either is cancelled or waits
 // for its client to call a function. No model has a hand in it: what one says
 // cannot be relied upon.
 func (p *provision) run(threadID string, waits bool) (id, stepID string, err error) {
@@ -307,28 +308,29 @@ func (p *provision) run(threadID string, waits bool) (id, stepID string, err err
 		AssistantID: a.ID, ThreadID: threadID, Type: understudy.StepToolCalls, Status: understudy.StepInProgress, Metadata: understudy.Metadata{},
 		StepDetails: understudy.StepDetails{Type: understudy.StepToolCalls, ToolCalls: calls},
 	}
+	// It has its state from the beginning: a queued run would be an engine's to take.
+	now := time.Unix(run.CreatedAt, 0)
+	if err := errors.Join(run.Become(understudy.RunInProgress, now), run.Become(understudy.RunRequiresAction, now)); err != nil {
+		return "", "", err
+	}
+	run.RequiredAction = &understudy.RequiredAction{Type: "submit_tool_outputs", SubmitToolOutputs: understudy.SubmitToolOutputs{ToolCalls: required}}
 	if err := p.db.CreateRun(ctx, store.NewRun{Run: run}); err != nil {
 		return "", "", err
 	}
-	claim, _, err := p.db.ClaimRun(ctx, run.ID, "conformance", time.Minute)
-	if err != nil {
-		return "", "", err
-	}
-	return run.ID, step.ID, p.db.Commit(ctx, claim, func(tx *store.RunTx) error {
+	unclaimed := store.Claim{RunID: run.ID, ThreadID: threadID, Fence: 0}
+	return run.ID, step.ID, p.db.Commit(ctx, unclaimed, func(tx *store.RunTx) error {
 		for range p.siblings {
 			if err := writeMessage(tx, run); err != nil {
 				return err
 			}
 		}
-		if !waits {
-			return tx.Become(understudy.RunCompleted, nil)
+		if waits {
+			return tx.AddStep(step)
 		}
-		if err := tx.AddStep(step); err != nil {
+		if err := tx.Become(understudy.RunCancelling, nil); err != nil {
 			return err
 		}
-		return tx.Become(understudy.RunRequiresAction, func(r *understudy.Run) {
-			r.RequiredAction = &understudy.RequiredAction{Type: "submit_tool_outputs", SubmitToolOutputs: understudy.SubmitToolOutputs{ToolCalls: required}}
-		})
+		return tx.Become(understudy.RunCancelled, nil)
 	})
 }
 
@@ -411,9 +413,7 @@ func (p *provision) askWith(ctx context.Context, method string, path []string, q
 	}
 	u := url.URL{Path: p.prefix + "/" + strings.Join(path, "/")}
 	values := url.Values{}
-	for k, v := range query {
-		values[k] = v
-	}
+	maps.Copy(values, query)
 	if v := p.r.URL.Query().Get("api-version"); v != "" {
 		values.Set("api-version", v)
 	}
@@ -426,9 +426,7 @@ func (p *provision) askWith(ctx context.Context, method string, path []string, q
 	for _, name := range []string{"Authorization", "Api-Key", "Openai-Beta", "Origin", "Sec-Fetch-Site"} {
 		q.Header[name] = p.r.Header[name]
 	}
-	for name, values := range header {
-		q.Header[name] = values
-	}
+	maps.Copy(q.Header, header)
 	q.Header.Set("Content-Type", contentType)
 	answer := &answer{header: make(http.Header)}
 	p.next.ServeHTTP(answer, q)

@@ -332,6 +332,7 @@ func TestVerifySignatures(t *testing.T) {
 		"dots":                       {"..", bad},
 		"many dots":                  {strings.Repeat(".", 10_000), bad},
 		"huge":                       {parts[0] + "." + strings.Repeat("A", 10<<20) + "." + parts[2], bad},
+		"nested deeply":              {parts[0] + "." + b64(strings.Repeat(`{"a":`, 2000)) + "." + parts[2], bad},
 		"payload is no object":       {parts[0] + "." + b64("[]") + "." + parts[2], bad},
 	} {
 		t.Run(name, func(t *testing.T) {
