@@ -3,7 +3,7 @@
 BIN  := bin/understudy
 DATA ?= data
 
-.PHONY: run test check fuzz bench build demo
+.PHONY: run test check fuzz bench sdks build demo
 
 # run builds the server, installs the Python packages of the code interpreter
 # into $(DATA) if they are missing, and serves until it is stopped.
@@ -37,3 +37,10 @@ fuzz:
 bench: build
 	$(BIN) setup --data $(DATA)
 	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go run ./internal/bench -server $(BIN)
+
+# sdks runs the official SDKs against the server and writes what passes into the
+# README.
+sdks: build
+	@mkdir -p -m 0711 $(DATA)
+	$(BIN) setup --data $(DATA)
+	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go test ./internal/e2e/sdk -count=1 -table

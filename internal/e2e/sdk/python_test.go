@@ -23,6 +23,7 @@ var pythonPrograms = []program{
 	{"objects", "v2", "every object made, read, changed, listed and deleted; locks and errors"},
 	{"search", "v2", "vector stores; file search in runs, with citations and results"},
 	{"uploads", "v2", "files sent in parts"},
+	{"azure", "Azure", "the Azure clients, at several versions of the API and with a deployment in the path"},
 }
 
 // Version 1 of the API is spoken by the SDK up to 1.20.0.
@@ -30,6 +31,7 @@ var pythonV1Programs = []program{
 	{"examples", "v1", "the SDK's own examples, of version " + examplesVersion},
 	{"v1_objects", "v1", "files of assistants and messages"},
 	{"v1_runs", "v1", "runs by polling and in streams"},
+	{"v1_shapes", "v1", "every method in conformance mode, since the index has no generated suite of this version"},
 	{"v1_retrieval", "v1", "retrieval from the files of an assistant and of a message"},
 	{"v1_azure", "Azure v1", "the same as Azure had it"},
 }

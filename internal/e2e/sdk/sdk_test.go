@@ -7,7 +7,7 @@
 // Everything is fetched when the tests run, into UNDERSTUDY_TEST_CACHE or the
 // user's cache folder. What passes is written to the table in the README by
 //
-//	go test ./internal/e2e/sdk -count=1 -table
+//	make sdks
 package sdk
 
 import (
@@ -89,14 +89,28 @@ func run(m *testing.M) int {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	code := m.Run()
-	if *writeTable {
-		if err := updateReadme(); err != nil {
-			fmt.Fprintln(os.Stderr, err)
-			return 1
-		}
+	address, stop, err := start(dir, "--conformance")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
 	}
-	return code
+	conformance = address + "/v1"
+	code := m.Run()
+	if log := stop(); code != 0 {
+		fmt.Fprintf(os.Stderr, "the log of the server in conformance mode:\n%s\n", tail(log, 4000))
+	}
+	text, err := table()
+	if err != nil && !*writeTable || code != 0 { // not everything ran, or passed
+		return code
+	}
+	if err == nil {
+		err = compareReadme(text, *writeTable)
+	}
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		return 1
+	}
+	return 0
 }
 
 // runPrograms runs the programs of an SDK against a server. command gives the command line of one
@@ -125,7 +139,7 @@ func execute(t *testing.T, srv server, env []string, args ...string) (string, er
 	cmd.Env = slices.Concat(bareEnv(dir), []string{
 		"OPENAI_BASE_URL=" + srv.url + "/v1", "OPENAI_API_KEY=any",
 		"AZURE_OPENAI_ENDPOINT=" + srv.url, "AZURE_OPENAI_API_KEY=any",
-		"UNDERSTUDY_HTTPS=" + srv.https, "UNDERSTUDY_CERTIFICATE=" + srv.certificate,
+		"UNDERSTUDY_CONFORMANCE=" + conformance, "UNDERSTUDY_HTTPS=" + srv.https, "UNDERSTUDY_CERTIFICATE=" + srv.certificate,
 	}, env)
 	cmd.WaitDelay = time.Second
 	out, err := cmd.CombinedOutput()

@@ -18,8 +18,8 @@ import (
 // binary is the program under test, built before the first test.
 var binary string
 
-// conformance is the address of a server in conformance mode, which keeps
-// nothing, so that one is enough.
+// conformance is the address of a server in conformance mode, started before the
+// first test. No test minds what others made there, so that one is enough.
 var conformance string
 
 // A server works for the programs of one SDK: others would see its lists change.
@@ -49,7 +49,11 @@ func newServer(t *testing.T) server {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Cleanup(stop)
+	t.Cleanup(func() {
+		if log := stop(); t.Failed() {
+			t.Logf("the server's log:\n%s", tail(log, 4000))
+		}
+	})
 	target, err := url.Parse(address)
 	if err != nil {
 		t.Fatal(err)
@@ -66,8 +70,9 @@ func newServer(t *testing.T) server {
 	return server{url: address, https: proxy.URL, certificate: certificate}
 }
 
-// start starts a server with its data in dir and returns its address.
-func start(dir string, args ...string) (address string, stop func(), err error) {
+// start starts a server with its data in dir and returns its address. stop returns
+// its log.
+func start(dir string, args ...string) (address string, stop func() string, err error) {
 	ready := filepath.Join(dir, "ready")
 	args = append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"),
@@ -84,9 +89,10 @@ func start(dir string, args ...string) (address string, stop func(), err error) 
 		_ = cmd.Wait() // its log tells more than its status
 		close(ended)
 	}()
-	stop = func() {
+	stop = func() string {
 		_ = cmd.Process.Signal(os.Interrupt) // it may be gone already
 		<-ended
+		return log.String()
 	}
 	timeout := time.After(time.Minute)
 	tick := time.NewTicker(20 * time.Millisecond)
@@ -96,8 +102,7 @@ func start(dir string, args ...string) (address string, stop func(), err error) 
 		case <-ended:
 			return "", nil, fmt.Errorf("%s ended:\n%s", cmd, log.String())
 		case <-timeout:
-			stop()
-			return "", nil, fmt.Errorf("%s is not ready after a minute:\n%s", cmd, log.String())
+			return "", nil, fmt.Errorf("%s is not ready after a minute:\n%s", cmd, stop())
 		case <-tick.C:
 			if b, err := os.ReadFile(ready); err == nil {
 				return strings.TrimSpace(string(b)), stop, nil
