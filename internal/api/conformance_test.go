@@ -98,6 +98,7 @@ func (h *harness) conformanceRequest(dialect, row string) *http.Request {
 func TestConformance(t *testing.T) {
 	for dialect, rows := range Routes() {
 		t.Run(dialect, func(t *testing.T) {
+			t.Parallel()
 			h := newHarness(t, func(c *Config) {
 				c.Conformance = true
 				c.Search = &searcher{db: c.Store, files: c.Files, texts: make(map[string]string)}
@@ -191,6 +192,14 @@ func TestConformanceLeavesOthersAlone(t *testing.T) {
 		{"GET", "/v1/threads/" + thread, "sk-right", "", 200},
 		{"GET", "/v1/nothing/at/all", "sk-right", "", 404},
 		{"GET", "/v1", "sk-right", "", 404},
+		{"GET", "/v1/", "sk-right", "", 404},
+		{"GET", "/v1/vector_stores/x/files/content", "sk-right", "", 200}, // "content" is the file's placeholder
+		{"GET", "/v1/vector_stores/x/files/y/content/z", "sk-right", "", 404},
+		{"GET", "/v1/threads/x/messages/y/z/w", "sk-right", "", 404},
+		{"GET", "/v1/threads/runs/x?after=x&before=y", "sk-right", "", 404},
+		{"POST", "/v1/uploads/x/y/z", "sk-right", "{}", 404},
+		{"POST", "/v1/files", "sk-right", `{"file_id":"x"}`, 400},
+		{"DELETE", "/v1/files?after=x", "sk-right", "", 405},
 		{"GET", "/healthz", "", "", 200},
 		{"GET", "/v1/files?limit=%zz", "sk-right", "", 400},
 		{"PUT", "/v1/threads/thread_id", "sk-right", "", 405},
