@@ -2,27 +2,26 @@ package engine
 
 import (
 	"bytes"
+	"cmp"
 	"context"
-	_ "embed" // extract.py
-	"encoding/binary"
-	"encoding/json"
+	_ "embed"
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"path"
 	"strings"
+	"syscall"
 	"time"
-	"unicode/utf16"
 	"unicode/utf8"
-
-	"golang.org/x/text/encoding/charmap"
 
 	"github.com/understudy-dev/understudy"
 	"github.com/understudy-dev/understudy/internal/sandbox"
 )
 
+// Limits of extraction.
 const (
-	maxText        = 64 << 20 // bytes of text of one file
+	maxText        = 64 << 20 // bytes of text of one document
 	extractTimeout = 2 * time.Minute
 	// extractKey begins the keys of the sessions in which documents are read. No
 	// thread's id begins like that.
@@ -30,214 +29,250 @@ const (
 	// extractedFile is where extract.py puts the text, and reasonFile why there is none.
 	extractedFile = "extracted.txt"
 	reasonFile    = "reason.txt"
+	sniffed       = 4096 // bytes of a document that are looked at to see what it is
 )
 
-// extractProgram reads a document in the sandbox: parsers of untrusted files do
-// not run in the server.
-//
+// extractError is the last word on a document: trying again would not help. Code
+// and Message are for the client, as the last_error of the file.
+type extractError struct {
+	Code, Message string
+}
+
+func (e *extractError) Error() string { return e.Code + ": " + e.Message }
+
 //go:embed extract.py
 var extractProgram string
 
-// documents are the endings of files that need a parser. Any other file is text,
-// unless its bytes or its ending say that it is not.
-var documents = map[string]bool{
-	".pdf": true, ".docx": true, ".pptx": true, ".xlsx": true, ".xlsm": true, ".html": true, ".htm": true, ".xhtml": true,
-	".rtf": true, ".odt": true, ".odp": true, ".ods": true, ".epub": true, ".ipynb": true, ".eml": true,
+// format says who reads a document. All but formatPlain are keys of the READERS of
+// extract.py.
+type format string
+
+const (
+	formatPlain    format = "plain" // decoded here, not in the sandbox
+	formatPDF      format = "pdf"
+	formatZip      format = "zip"      // Office, OpenDocument, EPUB
+	formatCompound format = "compound" // Office before 2007
+	formatRTF      format = "rtf"
+	formatHTML     format = "html"
+	formatMail     format = "mail"
+	formatNotebook format = "notebook"
+)
+
+// formats has the extensions that say more than a look at the bytes would.
+var formats = map[string]format{
+	".pdf": formatPDF, ".rtf": formatRTF,
+	".docx": formatZip, ".docm": formatZip, ".dotx": formatZip, ".pptx": formatZip, ".pptm": formatZip, ".ppsx": formatZip,
+	".xlsx": formatZip, ".xlsm": formatZip, ".odt": formatZip, ".ods": formatZip, ".odp": formatZip, ".epub": formatZip,
+	".doc": formatCompound, ".dot": formatCompound, ".xls": formatCompound, ".ppt": formatCompound,
+	".html": formatHTML, ".htm": formatHTML, ".xhtml": formatHTML,
+	".eml": formatMail, ".mht": formatMail, ".mhtml": formatMail, ".ipynb": formatNotebook,
+
+	".c": formatPlain, ".cpp": formatPlain, ".cs": formatPlain, ".css": formatPlain, ".csv": formatPlain, ".go": formatPlain,
+	".java": formatPlain, ".js": formatPlain, ".json": formatPlain, ".jsonl": formatPlain, ".log": formatPlain, ".md": formatPlain,
+	".php": formatPlain, ".py": formatPlain, ".rb": formatPlain, ".sh": formatPlain, ".tex": formatPlain, ".ts": formatPlain,
+	".tsv": formatPlain, ".txt": formatPlain, ".xml": formatPlain, ".yaml": formatPlain, ".yml": formatPlain,
 }
 
-// notText are the endings of files in which there is no text to find, by what
-// they are.
-var notText = map[string]string{
-	".gif": "an image", ".jpeg": "an image", ".jpg": "an image", ".png": "an image", ".webp": "an image", ".bmp": "an image", ".tiff": "an image",
-	".tar": "an archive", ".zip": "an archive", ".gz": "an archive", ".7z": "an archive", ".rar": "an archive",
-	".pkl": "a Python pickle", ".exe": "a program", ".so": "a program", ".dll": "a program",
-	".mp3": "a recording", ".mp4": "a recording", ".wav": "a recording", ".mov": "a recording",
-	".doc": "in the old format of Word; save it as .docx", ".ppt": "in the old format of PowerPoint; save it as .pptx", ".xls": "in the old format of Excel; save it as .xlsx",
+// unreadable are extensions of files that hold no text, whatever their bytes look like.
+var unreadable = extensions(`
+	.bmp .gif .heic .ico .jpeg .jpg .png .psd .tif .tiff .webp
+	.aac .avi .flac .m4a .mkv .mov .mp3 .mp4 .mpeg .ogg .wav .webm
+	.7z .bz2 .gz .jar .rar .tar .tgz .xz .zip .zst
+	.bin .class .dll .dylib .exe .iso .o .so .wasm
+	.db .feather .h5 .npy .npz .parquet .pickle .pkl .sqlite`)
+
+func extensions(list string) map[string]bool {
+	set := make(map[string]bool)
+	for ext := range strings.FieldsSeq(list) {
+		set[ext] = true
+	}
+	return set
 }
 
-// extractError says what is wrong with a file of which no text can be had, in
-// words for its owner. Any other error of extract is not the file's fault.
-type extractError struct {
-	Code    string // of a [understudy.VectorStoreFileError]
-	Message string
-}
-
-func (e *extractError) Error() string { return e.Message }
-
-func invalidFile(format string, args ...any) error {
-	return &extractError{Code: understudy.VectorStoreFileInvalid, Message: fmt.Sprintf(format, args...)}
-}
-
-// extract returns the text of a file: UTF-8, without NUL and carriage returns. A
-// form feed stands where a page ends. It fails with an [extractError] if that is
-// the file's own fault.
+// extract returns the text of a file: UTF-8 without NUL, with "\n" at the ends of
+// lines and "\f" between pages, never blank, at most maxText bytes. An
+// *[extractError] says that the file has none and never will; any other error is
+// not the document's fault, and the caller may try again.
 func (e *Engine) extract(ctx context.Context, f *understudy.File) (string, error) {
 	ext := strings.ToLower(path.Ext(f.Filename))
-	if what, ok := notText[ext]; ok {
-		return "", &extractError{Code: understudy.VectorStoreFileUnsupported, Message: fmt.Sprintf(
-			"Files with extensions [%s] are not supported for retrieval: the file is %s.", ext, what)}
+	if unreadable[ext] {
+		return "", unsupported(ext)
 	}
-	if documents[ext] {
-		return e.extractDocument(ctx, f, ext)
+	file, err := e.Files.Open(f.ID)
+	if errors.Is(err, fs.ErrNotExist) {
+		return "", &extractError{Code: understudy.VectorStoreFileServerError, Message: "The content of the file is gone."}
 	}
-	if f.Bytes > maxText {
-		return "", tooMuchText()
-	}
-	r, err := e.Files.Open(f.ID)
 	if err != nil {
 		return "", fmt.Errorf("read %s: %w", f.ID, err)
 	}
-	defer r.Close()
-	raw, err := io.ReadAll(r)
+	head, err := io.ReadAll(io.LimitReader(file, sniffed))
 	if err != nil {
-		return "", fmt.Errorf("read %s: %w", f.ID, err)
+		return "", errors.Join(fmt.Errorf("read %s: %w", f.ID, err), file.Close())
 	}
-	text, ok := decodeText(raw)
-	if !ok {
-		return "", &extractError{Code: understudy.VectorStoreFileUnsupported, Message: "The file is neither text nor a document of a known type."}
+	defer file.Close()
+	how := formatOf(ext, head)
+	var text string
+	if how == formatPlain {
+		text, err = plainText(io.MultiReader(bytes.NewReader(head), file), ext)
+	} else {
+		text, err = e.parse(ctx, f.ID, how, ext)
+	}
+	if err != nil {
+		return "", err
+	}
+	if strings.TrimSpace(text) == "" {
+		return "", invalid("No text was found in the file. Text in pictures and scanned pages is not read.")
 	}
 	return text, nil
 }
 
-func tooMuchText() error {
-	return invalidFile("The file has more than %d MB of text.", maxText>>20)
+// formatOf says how to read a file, of which head are the first bytes. What the
+// bytes say goes before the extension, unless that is one of a plain text: people
+// call web pages .doc, and attach documents without any extension.
+func formatOf(ext string, head []byte) format {
+	named := formats[ext]
+	if named == formatPlain {
+		return formatPlain
+	}
+	start := bytes.ToLower(bytes.TrimLeft(bytes.TrimPrefix(head, []byte("\xEF\xBB\xBF")), " \t\r\n"))
+	begins := func(with string) bool { return bytes.HasPrefix(start, []byte(with)) }
+	switch {
+	case begins("%pdf-"), named == formatPDF:
+		return formatPDF
+	case bytes.HasPrefix(head, []byte("PK\x03\x04")):
+		return formatZip
+	case bytes.HasPrefix(head, []byte("\xD0\xCF\x11\xE0\xA1\xB1\x1A\xE1")):
+		return formatCompound
+	case begins(`{\rtf`):
+		return formatRTF
+	case begins("<!doctype html"), begins("<html"):
+		return formatHTML
+	case named == formatCompound && begins("mime-version:"):
+		return formatMail
+	case named == formatCompound, named == formatRTF:
+		return formatPlain
+	}
+	return cmp.Or(named, formatPlain)
 }
 
-// extractDocument reads a document in a session of its own.
-func (e *Engine) extractDocument(ctx context.Context, f *understudy.File, ext string) (string, error) {
+// parse has a document read by the Python libraries in a session of its own, which
+// is gone when it returns: nothing of an untrusted document is parsed in this process.
+func (e *Engine) parse(ctx context.Context, fileID string, how format, ext string) (string, error) {
 	if e.Sandbox == nil {
-		return "", &extractError{Code: understudy.VectorStoreFileServerError, Message: "This server cannot read documents: its code interpreter is off."}
+		return "", &extractError{Code: understudy.VectorStoreFileServerError, Message: "Documents of this type are read in the code interpreter's sandbox, which is not available on this server."}
 	}
-	key := extractKey + understudy.NewID("")
+	key := extractKey + understudy.NewID("") // no thread's, and not that of another vector store with the same file
 	defer e.Sandbox.Kill(key)
-	arguments, err := json.Marshal(map[string]any{"path": "/mnt/data/" + f.ID, "kind": ext, "limit": maxText})
-	if err != nil {
-		return "", err
-	}
 	result, err := e.Sandbox.Run(ctx, key, sandbox.Cell{
-		Code:    extractProgram + "\nmain(" + string(arguments) + ")\n",
+		// The names in the session are ours: neither the file's name nor its id gets there.
+		Code: fmt.Sprintf("exec(compile(open('/mnt/data/program').read(), 'extract.py', 'exec'), {'KIND': %q, 'LIMIT': %d})", how, maxText),
+		Inputs: []sandbox.Input{
+			{ID: "program", Open: func(context.Context) (io.ReadCloser, error) {
+				return io.NopCloser(strings.NewReader(extractProgram)), nil
+			}},
+			{ID: "document", Open: func(context.Context) (io.ReadCloser, error) { return e.Files.Open(fileID) }},
+		},
 		Timeout: extractTimeout,
-		Inputs: []sandbox.Input{{
-			ID:   f.ID,
-			Open: func(context.Context) (io.ReadCloser, error) { return e.Files.Open(f.ID) },
-		}},
 	})
 	switch {
 	case ctx.Err() != nil:
 		return "", context.Cause(ctx)
 	case errors.Is(err, sandbox.ErrIsolation):
-		return "", &extractError{Code: understudy.VectorStoreFileServerError, Message: "This server cannot read documents: " + publicReason(err)}
-	case errors.Is(err, sandbox.ErrTooLarge):
-		return "", invalidFile("The file is too large to be read.")
+		return "", &extractError{Code: understudy.VectorStoreFileServerError, Message: "Documents of this type are read in a sandbox, and the isolation that this server is configured to require is not available."}
+	case errors.Is(err, sandbox.ErrTooLarge), errors.Is(err, syscall.ENOSPC):
+		return "", invalid("The file is too large to be parsed.")
 	case err != nil:
-		return "", fmt.Errorf("read %s in the sandbox: %w", f.ID, err)
+		return "", fmt.Errorf("parse %s: %w", fileID, err)
 	}
 	switch result.Status {
 	case sandbox.StatusOK:
+		return e.parsed(key, ext)
 	case sandbox.StatusTimeout:
-		return "", invalidFile("Reading the file took more than %d seconds.", int(extractTimeout.Seconds()))
+		return "", invalid("The file could not be parsed within %v.", extractTimeout)
 	case sandbox.StatusOutOfMemory:
-		return "", invalidFile("Reading the file takes more memory than there is.")
-	default:
-		return "", invalidFile("The file is damaged, or not what its name says.")
+		return "", faultError("memory", ext)
+	case sandbox.StatusInterrupted, sandbox.StatusError:
+		return "", fmt.Errorf("parse %s: the session ended with status %s: %s", fileID, result.Status, traceback(result))
 	}
-	if reason, err := e.readText(key, reasonFile); err == nil {
-		return "", invalidFile("%s", cleanReason(reason))
-	}
-	return e.readText(key, extractedFile)
+	return "", invalid("The file could not be parsed: it made the parser crash.")
 }
 
-// readText reads a text that the session has written.
-func (e *Engine) readText(key, name string) (string, error) {
-	r, err := e.Sandbox.Open(key, name)
-	if err != nil {
-		return "", fmt.Errorf("text of a document: %w", err)
+// traceback returns the end of what a session printed, for the log.
+func traceback(r sandbox.Result) string {
+	if len(r.Outputs) == 0 {
+		return ""
 	}
-	defer r.Close()
-	raw, err := io.ReadAll(io.LimitReader(r, maxText+1))
+	logs := r.Outputs[len(r.Outputs)-1].Logs
+	return logs[max(0, len(logs)-500):]
+}
+
+// parsed returns the text that a session left behind, or why there is none. The
+// document may have taken over the session: nothing there is believed.
+func (e *Engine) parsed(key, ext string) (string, error) {
+	fault, err := e.readSession(key, reasonFile, 100)
+	if err == nil {
+		return "", faultError(string(fault), ext)
+	}
+	if !errors.Is(err, fs.ErrNotExist) {
+		return "", err
+	}
+	text, err := e.readSession(key, extractedFile, maxText+1)
 	switch {
 	case err != nil:
-		return "", fmt.Errorf("text of a document: %w", err)
-	case len(raw) > maxText:
-		return "", tooMuchText()
+		return "", err
+	case len(text) > maxText:
+		return "", faultError("large", ext)
+	case !utf8.Valid(text):
+		return "", faultError("damaged", ext)
 	}
-	return tidy(strings.ToValidUTF8(string(raw), "\uFFFD")), nil
+	return tidy(text), nil
 }
 
-// cleanReason makes one short line of what the session says, which is untrusted.
-func cleanReason(s string) string {
-	s = strings.Join(strings.Fields(cleanName(strings.ReplaceAll(s, "/", "\u2215"))), " ")
-	if len(s) > 200 {
-		s = strings.ToValidUTF8(s[:200], "")
+// readSession reads at most limit bytes of a file of a session.
+func (e *Engine) readSession(key, name string, limit int64) ([]byte, error) {
+	file, err := e.Sandbox.Open(key, name)
+	if errors.Is(err, sandbox.ErrUnsafe) {
+		return nil, faultError("damaged", "")
 	}
-	return s
+	if err != nil {
+		return nil, fmt.Errorf("open %s of a session: %w", name, err)
+	}
+	defer file.Close()
+	data, err := io.ReadAll(io.LimitReader(file, limit))
+	if err != nil {
+		return nil, fmt.Errorf("read %s of a session: %w", name, err)
+	}
+	return data, nil
 }
 
-// decodeText returns the text that a file consists of. It reports false for one
-// that is no text.
-func decodeText(raw []byte) (string, bool) {
-	switch {
-	case bytes.HasPrefix(raw, []byte("\xef\xbb\xbf")):
-		raw = raw[3:]
-	case bytes.HasPrefix(raw, []byte("\xff\xfe")):
-		return decodeUTF16(raw[2:], binary.LittleEndian), true
-	case bytes.HasPrefix(raw, []byte("\xfe\xff")):
-		return decodeUTF16(raw[2:], binary.BigEndian), true
-	}
-	if bytes.IndexByte(raw, 0) >= 0 {
-		switch order := utf16Order(raw); {
-		case order != nil:
-			return decodeUTF16(raw, order), true
-		default:
-			return "", false
+// faultError says what a fault of extract.py means.
+func faultError(fault, ext string) *extractError {
+	switch fault {
+	case "encrypted":
+		return invalid("The file is encrypted or protected by a password.")
+	case "large":
+		return invalid("The file contains too much text: at most %d MB can be read.", maxText>>20)
+	case "memory":
+		return invalid("The file could not be parsed: it needs too much memory.")
+	case "missing":
+		return &extractError{Code: understudy.VectorStoreFileServerError, Message: "Documents of this type are read by Python packages that are not installed on this server."}
+	case "old":
+		return &extractError{Code: understudy.VectorStoreFileUnsupported, Message: "Files of Word 95 and older are not supported: save the document as .docx."}
+	case "unsupported":
+		if formats[ext] == "" {
+			return unsupported(ext)
 		}
 	}
-	if utf8.Valid(raw) {
-		return tidy(string(raw)), true
-	}
-	controls := 0
-	for _, c := range raw {
-		if c < ' ' && c != '\t' && c != '\n' && c != '\r' && c != '\f' {
-			controls++
-		}
-	}
-	if controls*100 > len(raw) {
-		return "", false
-	}
-	text, err := charmap.Windows1252.NewDecoder().Bytes(raw)
-	return tidy(string(text)), err == nil
+	return invalid("The file could not be parsed: it is damaged, or not what its extension says.")
 }
 
-// utf16Order guesses the byte order of text in UTF-16 without a mark: in the
-// scripts of Europe every other byte is zero. nil: it is something else.
-func utf16Order(raw []byte) binary.ByteOrder {
-	var zeros [2]int
-	for i, c := range raw[:min(len(raw), 4096)] {
-		if c == 0 {
-			zeros[i%2]++
-		}
-	}
-	half := min(len(raw), 4096) / 2
-	switch {
-	case len(raw)%2 != 0:
-		return nil
-	case zeros[1] > half/2 && zeros[0] == 0:
-		return binary.LittleEndian
-	case zeros[0] > half/2 && zeros[1] == 0:
-		return binary.BigEndian
-	}
-	return nil
+func invalid(format string, args ...any) *extractError {
+	return &extractError{Code: understudy.VectorStoreFileInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
-func decodeUTF16(raw []byte, order binary.ByteOrder) string {
-	units := make([]uint16, len(raw)/2)
-	for i := range units {
-		units[i] = order.Uint16(raw[2*i:])
-	}
-	return tidy(string(utf16.Decode(units)))
-}
-
-// tidy makes all line ends alike and drops NUL.
-func tidy(s string) string {
-	return strings.NewReplacer("\r\n", "\n", "\r", "\n", "\x00", "").Replace(s)
+// unsupported is what the hosted API says of a file type.
+func unsupported(ext string) *extractError {
+	return &extractError{Code: understudy.VectorStoreFileUnsupported, Message: fmt.Sprintf(
+		"Files with extensions [%s] are not supported for retrieval. See https://platform.openai.com/docs/assistants/tools/file-search/supported-files",
+		cmp.Or(ext, "none"))}
 }
