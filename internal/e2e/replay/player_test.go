@@ -4,15 +4,14 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
-	"image"
-	"image/png"
 	"io"
 	"maps"
 	"mime"
 	"mime/multipart"
 	"net/http"
-	"path"
+	"net/url"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -24,8 +23,9 @@ type player struct {
 	t          *testing.T
 	url        string
 	rec        *recording
-	ids        map[string]string // recorded to ours
-	unfinished bool              // the recorded run was not over at the last look
+	ids        map[string]string            // recorded to ours
+	walks      map[string]map[string]string // those of lists in no order, by the order that was asked for
+	unfinished bool                         // the recorded run was not over at the last look
 	report     func(difference)
 }
 
@@ -48,11 +48,8 @@ func (p *player) play() (compared int) {
 			continue // one of several looks at a run: the last counts
 		}
 		p.provideFiles(x)
-		got := p.send(x)
-		if s := x.runStatus(); s != "" && !transient(s) {
-			got = p.poll(x, got)
-		}
-		p.compare(x, got)
+		ids := p.known(x)
+		p.compare(x, p.poll(x, p.send(x, ids), ids), ids)
 		compared++
 	}
 	return compared
@@ -73,25 +70,53 @@ func (p *player) noteRun(v any) {
 	}
 }
 
-// poll waits for the status that the recorded run has, or another that does not
-// change by itself.
-func (p *player) poll(x *exchange, got answer) answer {
+// poll asks again while ours is still on its way to where the recorded one was.
+func (p *player) poll(x *exchange, got answer, ids map[string]string) answer {
 	p.t.Helper()
 	tick := time.NewTicker(20 * time.Millisecond) // another process: asking is all there is
 	defer tick.Stop()
 	deadline := time.After(time.Minute)
-	for transient(dig(got.body, "status")) {
+	// Files of vector stores are waited for in any case: which of them are first is chance.
+	wait := x.Method == "GET" && (!anyTransient(x.Body) || strings.HasPrefix(x.path(), "/vector_stores/"))
+	for wait && anyTransient(got.body) {
 		select {
 		case <-tick.C:
-			got = p.send(x)
+			got = p.send(x, ids)
 		case <-deadline:
-			p.t.Fatalf("%s: still %v after a minute", x.URI, dig(got.body, "status"))
+			p.t.Fatalf("%s: after a minute it is still %v", x.URI, got.body)
 		}
 	}
 	return got
 }
 
-func (p *player) compare(x *exchange, got answer) {
+// anyTransient tells whether an object, or one in a list, will change by itself.
+func anyTransient(v any) bool {
+	data, _ := dig(v, "data").([]any)
+	return transient(dig(v, "status")) || slices.ContainsFunc(data, anyTransient)
+}
+
+// known returns the ids that are known to the request. In a list in no order ours
+// are other files than the recorded ones, page by page, so that its walk has ids
+// of its own for files.
+func (p *player) known(x *exchange) map[string]string {
+	if !x.unordered() {
+		return p.ids
+	}
+	path, query, _ := strings.Cut(x.path(), "?")
+	values, err := url.ParseQuery(query)
+	if err != nil {
+		p.t.Fatal(err)
+	}
+	walk := path + " " + values.Get("order")
+	if p.walks[walk] == nil || !values.Has("after") && !values.Has("before") {
+		ids := maps.Clone(p.ids)
+		maps.DeleteFunc(ids, func(id, _ string) bool { return strings.HasPrefix(id, "file-") })
+		p.walks[walk] = ids
+	}
+	return p.walks[walk]
+}
+
+func (p *player) compare(x *exchange, got answer, ids map[string]string) {
 	p.t.Helper()
 	route := x.route()
 	report := func(where, kind, detail string) {
@@ -102,7 +127,7 @@ func (p *player) compare(x *exchange, got answer) {
 		return
 	}
 	p.headers(x, got, report)
-	c := &comparison{ids: p.ids, model: p.rec.model, report: report, exact: x.Method != "GET", account: x.wholeAccount()}
+	c := &comparison{ids: ids, model: p.rec.model, report: report, exact: x.Method != "GET", account: x.wholeAccount()}
 	events, ok, err := x.stream()
 	if err != nil {
 		p.t.Fatal(err)
@@ -136,10 +161,10 @@ func (p *player) headers(x *exchange, got answer, report func(where, kind, detai
 }
 
 // send sends a recorded request with our ids in it.
-func (p *player) send(x *exchange) answer {
+func (p *player) send(x *exchange, ids map[string]string) answer {
 	p.t.Helper()
 	body, contentType := p.body(x)
-	req, err := http.NewRequestWithContext(p.t.Context(), x.Method, p.url+"/v1"+replaceIDs(x.path(), p.ids), body)
+	req, err := http.NewRequestWithContext(p.t.Context(), x.Method, p.url+"/v1"+replaceIDs(x.path(), ids), body)
 	if err != nil {
 		p.t.Fatal(err)
 	}
@@ -177,21 +202,17 @@ func (p *player) send(x *exchange) answer {
 func (p *player) body(x *exchange) (_ io.Reader, contentType string) {
 	p.t.Helper()
 	if strings.HasPrefix(x.RequestHeaders["Content-Type"], "multipart/form-data") {
-		purpose, _ := dig(x.Body, "purpose").(string)
-		filename, _ := dig(x.Body, "filename").(string)
-		if message, _ := dig(x.Body, "error", "message").(string); message != "" {
-			if quoted := regexp.MustCompile(`'([^']+)' is not one of`).FindStringSubmatch(message); quoted != nil {
-				purpose, filename = quoted[1], "file.txt" // recordings do not tell the names of refused files
-			}
-		}
-		return form(p.t, filename, purpose)
-	}
-	if x.RequestBody == nil {
-		return http.NoBody, ""
+		return p.multipart(x)
 	}
 	recorded, ok := x.RequestBody.(object)
+	if x.RequestBody == nil {
+		recorded, ok = p.rec.uploadRequest(x), true
+	}
 	if !ok {
 		p.t.Fatalf("%s %s: a request of %T", x.Method, x.URI, x.RequestBody)
+	}
+	if recorded == nil {
+		return http.NoBody, ""
 	}
 	sent := make(object, len(recorded))
 	maps.Copy(sent, recorded)
@@ -205,37 +226,39 @@ func (p *player) body(x *exchange) (_ io.Reader, contentType string) {
 	return strings.NewReader(replaceIDs(string(b), p.ids)), ""
 }
 
-// form returns a form that uploads a file, whose content recordings lack.
-func form(t *testing.T, filename, purpose string) (_ io.Reader, contentType string) {
+// multipart returns a form with a file, or a part of one, in place of the recorded
+// one, which recordings lack.
+func (p *player) multipart(x *exchange) (_ io.Reader, contentType string) {
+	p.t.Helper()
+	if x.route() == "POST /uploads/{id}/parts" {
+		return form(p.t, "data", "blob", p.rec.part(x), nil)
+	}
+	purpose, _ := dig(x.Body, "purpose").(string)
+	filename, _ := dig(x.Body, "filename").(string)
+	if message, _ := dig(x.Body, "error", "message").(string); message != "" {
+		if quoted := regexp.MustCompile(`'([^']+)' is not one of`).FindStringSubmatch(message); quoted != nil {
+			purpose, filename = quoted[1], "file.txt" // recordings do not tell the names of refused files
+		}
+	}
+	size, _ := dig(x.Body, "bytes").(float64)
+	return form(p.t, "file", filename, p.rec.sample(filename, int(size)), map[string]string{"purpose": purpose})
+}
+
+// form returns a form with a file and other fields.
+func form(t *testing.T, field, filename string, content []byte, fields map[string]string) (_ io.Reader, contentType string) {
 	t.Helper()
 	var b bytes.Buffer
 	w := multipart.NewWriter(&b)
-	part, err := w.CreateFormFile("file", filename)
+	part, err := w.CreateFormFile(field, filename)
 	if err != nil {
 		t.Fatal(err)
 	}
-	content, err := sample(filename)
-	if err != nil {
-		t.Fatal(err)
+	_, _ = part.Write(content) // to memory
+	for name, value := range fields {
+		_ = w.WriteField(name, value) // to memory
 	}
-	_, _ = part.Write(content)           // to memory
-	_ = w.WriteField("purpose", purpose) // to memory
-	_ = w.Close()                        // to memory
+	_ = w.Close() // to memory
 	return &b, w.FormDataContentType()
-}
-
-// sample returns content that suits a name.
-func sample(filename string) ([]byte, error) {
-	switch {
-	case path.Ext(filename) == ".png":
-		var b bytes.Buffer
-		err := png.Encode(&b, image.NewGray(image.Rect(0, 0, 8, 8)))
-		return b.Bytes(), err
-	case strings.HasSuffix(filename, "csv"):
-		return []byte("x,y\n1,3\n4,9,\n6,13"), nil // the recorded programs expect, and mend, a comma too many
-	default:
-		return []byte("A file of the replay.\n"), nil
-	}
 }
 
 // provideFiles uploads a file for every id of one in the request that was
@@ -250,7 +273,7 @@ func (p *player) provideFiles(x *exchange) {
 		if _, ok := p.ids[id]; ok || !strings.HasPrefix(id, "file-") {
 			continue
 		}
-		body, contentType := form(p.t, "file.txt", "assistants")
+		body, contentType := form(p.t, "file", "file.txt", []byte("A file of the replay.\n"), map[string]string{"purpose": "assistants"})
 		req, err := http.NewRequestWithContext(p.t.Context(), "POST", p.url+"/v1/files", body)
 		if err != nil {
 			p.t.Fatal(err)

