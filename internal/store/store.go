@@ -4,11 +4,12 @@
 //
 // Objects are stored as the JSON the protocol shows, beside the columns that
 // queries need; see migrations. What vector stores and batches tell of their files
-// follows from the files' rows: triggers and views put it together. A state and the events that announce it are
-// written in one transaction, and readers learn of events only after it has
-// committed. The one exception are the deltas of a streaming answer: they are
-// visible at once and become durable with the next commit of their run
-// ([DB.Publish]).
+// follows from the files' rows: triggers and views put it together.
+//
+// A state and the events that announce it are written in one transaction, and
+// readers learn of events only after it has committed. The one exception are the
+// deltas of a streaming answer: they are visible at once and become durable with
+// the next commit of their run ([DB.Publish]).
 //
 // All writes go through one goroutine that commits what has queued up
 // meanwhile as one transaction (see writer.go), so that concurrent runs share

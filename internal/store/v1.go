@@ -75,7 +75,7 @@ func (v V1) CreateAssistant(ctx context.Context, a *understudy.Assistant, files 
 		if err := t.checkFiles(ctx, files); err != nil {
 			return err
 		}
-		if err := t.searchFilesV1(ctx, a, nil, files); err != nil {
+		if err := t.searchFilesV1(ctx, v.db, a, nil, files); err != nil {
 			return err
 		}
 		if err := t.createAssistant(ctx, a, nil); err != nil {
@@ -107,7 +107,7 @@ func (v V1) UpdateAssistant(ctx context.Context, id string, edit func(a *underst
 			if err := t.checkFiles(ctx, files); err != nil {
 				return err
 			}
-			return t.searchFilesV1(ctx, a, old, files)
+			return t.searchFilesV1(ctx, v.db, a, old, files)
 		})
 		if err != nil {
 			return err
@@ -127,8 +127,9 @@ func (v V1) UpdateAssistant(ctx context.Context, id string, edit func(a *underst
 
 // searchFilesV1 takes the files that an assistant no longer has out of its vector
 // store, and puts those it has into it if it can search.
-func (t *tx) searchFilesV1(ctx context.Context, a *understudy.Assistant, old, files []string) error {
+func (t *tx) searchFilesV1(ctx context.Context, db *DB, a *understudy.Assistant, old, files []string) error {
 	for _, store := range a.ToolResources.VectorStoreIDs() {
+		t.settles(db, store) // one that leaves it may have been in progress
 		for _, f := range old {
 			if slices.Contains(files, f) {
 				continue

@@ -104,3 +104,40 @@ func TestV1FilesGo(t *testing.T) {
 	}
 	expect("deleting the assistant", map[string][]string{})
 }
+
+// TestV1FileLeavesItsStore shows that those who wait for a vector store learn that
+// a file of it, which they may be waiting for, is gone.
+func TestV1FileLeavesItsStore(t *testing.T) {
+	ctx := t.Context()
+	db, err := Open(ctx, Config{Path: filepath.Join(t.TempDir(), "test.db")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := db.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	f := &understudy.File{ID: understudy.NewID(understudy.PrefixFile), Object: "file", Filename: "a.md"}
+	if err := db.CreateFile(ctx, f); err != nil {
+		t.Fatal(err)
+	}
+	a := &understudy.Assistant{ID: understudy.NewID(understudy.PrefixAssistant), Tools: []understudy.Tool{{Type: understudy.ToolFileSearch}}}
+	if err := db.V1().CreateAssistant(ctx, a, []string{f.ID}); err != nil {
+		t.Fatal(err)
+	}
+	id := a.ToolResources.VectorStoreIDs()[0]
+	settled, leave := db.Watch(id)
+	defer leave()
+	if _, err := db.V1().UpdateAssistant(ctx, a.ID, func(*understudy.Assistant, []string) ([]string, error) { return nil, nil }); err != nil {
+		t.Fatal(err)
+	}
+	select {
+	case <-settled:
+	default:
+		t.Error("not told")
+	}
+	if v, err := db.VectorStore(ctx, id); err != nil || v.FileCounts.Total != 0 {
+		t.Errorf("got %+v, %v, want no file", v, err)
+	}
+}

@@ -484,6 +484,28 @@ func TestVectorStoreExpires(t *testing.T) {
 	}
 }
 
+// TestModifyingNoticesExpiry shows what becomes of a store that is modified after
+// its time, before anybody has marked it.
+func TestModifyingNoticesExpiry(t *testing.T) {
+	db := open(t)
+	id := newStore(t, db, newFile(t, db))
+	makeOverdue(t, db, id)
+	settled, leave := db.Watch(id)
+	defer leave()
+	v, err := db.UpdateVectorStore(t.Context(), id, func(v *understudy.VectorStore) error { v.Name = new("old"); return nil })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if want := (understudy.FileCounts{Cancelled: 1, Total: 1}); v.Status != understudy.VectorStoreExpired || v.FileCounts != want {
+		t.Errorf("got %s with %+v, want it expired with %+v", v.Status, v.FileCounts, want)
+	}
+	select {
+	case <-settled:
+	default:
+		t.Error("who waits for its files was not told that they are cancelled")
+	}
+}
+
 func TestTouchPostponesExpiry(t *testing.T) {
 	db, ctx := open(t), t.Context()
 	past := time.Now().AddDate(0, 0, -3)

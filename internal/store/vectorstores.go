@@ -106,10 +106,12 @@ func (db *DB) UpdateVectorStore(ctx context.Context, id string, edit func(*under
 			return notFound(err, "vector store", id)
 		}
 		if overdue(v) {
-			if err := t.expire(ctx, id); err != nil {
+			if err := t.expire(ctx, db, id); err != nil {
 				return err
 			}
-			v.Status = understudy.VectorStoreExpired
+			if v, err = document[understudy.VectorStore](ctx, t, selectVectorStore, id); err != nil {
+				return err
+			}
 		}
 		before := v.ExpiresAfter
 		v.ExpiresAfter = copied(before)
@@ -182,8 +184,7 @@ func (db *DB) ExpireVectorStores(ctx context.Context) error {
 			if err != nil {
 				return err
 			}
-			t.settles(db, id)
-			return t.expire(ctx, id)
+			return t.expire(ctx, db, id)
 		})
 		if err != nil {
 			return err
@@ -192,8 +193,9 @@ func (db *DB) ExpireVectorStores(ctx context.Context) error {
 	return nil
 }
 
-// expire marks a store as expired.
-func (t *tx) expire(ctx context.Context, id string) error {
+// expire marks a store as expired, and ends the ingestion of its files.
+func (t *tx) expire(ctx context.Context, db *DB, id string) error {
+	t.settles(db, id)
 	for _, q := range []string{
 		"UPDATE vector_store_files SET status = 'cancelled', owner = '', lease_until = 0 WHERE store_id = $1 AND status = 'in_progress'",
 		"UPDATE vector_store_files SET segment = '', usage_bytes = 0 WHERE store_id = $1 AND segment <> ''",
