@@ -22,7 +22,6 @@
 //     plays scripts when there is none;
 //   - [sandbox], the Python sessions of the code interpreter, and [pyenv], which
 //     installs the packages that [python] pins for them;
-//   - [search], which cuts documents into chunks, indexes and ranks them;
 //   - [entra], which decides about the tokens of Azure's clients;
 //   - [search], which cuts texts into chunks, indexes and ranks them;
 //   - [engine], which executes runs with all of these;

@@ -167,7 +167,8 @@ func (f *front) finish(w *response, r *http.Request, s *server) {
 
 // canonical returns r with a path that [http.ServeMux] accepts as it is, so that
 // the mux has no reason to redirect: without trailing and doubled slashes,
-// without dot segments, and without a deployment where there is none. It reports false for paths that cannot be.
+// without dot segments, and without a deployment where the resource belongs to
+// none. It reports false for paths that cannot be.
 func canonical(r *http.Request) (*http.Request, bool) {
 	escaped := r.URL.EscapedPath()
 	if r.Method == http.MethodConnect || !strings.HasPrefix(escaped, "/") {

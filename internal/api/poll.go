@@ -16,10 +16,11 @@ const (
 	maxHold = 25 * time.Second
 )
 
-// poll reads, for a GET, the object that settles with the given id. If an SDK's poll helper
-// asks, and the object is under way, it waits until the object has settled, and
-// for no longer than the client does: so a client that polls learns of the end as
-// soon as one that streams. It costs nothing but the request that waits.
+// poll reads, for a GET, an object that settles with the given id ([store.DB.Watch]).
+// If an SDK's poll helper asks, and the object is under way, it waits until the
+// object has settled, and for no longer than the client does: so a client that
+// polls learns of the end as soon as one that streams. It costs nothing but the
+// request that waits.
 func poll[T any](s *server, r *http.Request, id string, read func(context.Context) (T, error), underWay func(T) bool) (T, error) {
 	hold := holdTime(r.Header)
 	if hold == 0 {

@@ -251,8 +251,8 @@ func filename(header string) string {
 }
 
 // cleanName makes a name safe to show: valid UTF-8 without characters that control
-// or format text, of bounded length. It stays what the client called the file, slashes
-// included: nothing may use it as a path.
+// or format text, of bounded length. It stays what the client called the file,
+// slashes included: nothing may use it as a path.
 func cleanName(name string) string {
 	name = strings.Map(func(c rune) rune {
 		if unicode.IsControl(c) || unicode.In(c, unicode.Cf, unicode.Zl, unicode.Zp) {

@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path"
 	"strings"
 	"syscall"
 	"time"
@@ -94,7 +93,7 @@ func extensions(list string) map[string]bool {
 // *[extractError] says that the file has none and never will; any other error is
 // not the document's fault, and the caller may try again.
 func (e *Engine) extract(ctx context.Context, f *understudy.File) (string, error) {
-	ext := strings.ToLower(path.Ext(f.Filename))
+	ext := f.Extension()
 	if unreadable[ext] {
 		return "", unsupported(ext)
 	}

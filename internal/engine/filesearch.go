@@ -54,9 +54,8 @@ func (x *execution) vectorStores(ctx context.Context) (assistant, thread []strin
 }
 
 // errStoreExpired says that a vector store of the run has expired: the run fails.
-type errStoreExpired struct{ id string }
-
-func (e errStoreExpired) Error() string { return fmt.Sprintf("Vector store '%s' has expired", e.id) }
+// Its text is for the client.
+type errStoreExpired struct{ error }
 
 // prepareSearch makes the vector stores of a run that can search them ready:
 // they count as used from now on, and files that were just given to the thread,
@@ -79,7 +78,7 @@ func (x *execution) prepareSearch(ctx context.Context) error {
 			return err
 		}
 		if s.Status == understudy.VectorStoreExpired {
-			return errStoreExpired{id}
+			return errStoreExpired{understudy.ExpiredVectorStore(id)}
 		}
 	}
 	if err := x.e.Store.TouchVectorStores(ctx, all...); err != nil {

@@ -123,8 +123,7 @@ func (e *Engine) index(ctx context.Context, vf *understudy.VectorStoreFile, f *u
 	size, overlap := vf.ChunkingStrategy.Tokens()
 	chunks := search.Split(text, size, overlap)
 	if tokens := len(chunks) * (size - overlap); tokens > maxIndexedTokens { // what a chunk adds to the one before
-		return nil, &extractError{Code: understudy.VectorStoreFileInvalid, Message: fmt.Sprintf(
-			"The file has about %d tokens of text, more than the %d that can be searched.", tokens, maxIndexedTokens)}
+		return nil, invalid("The file has about %d tokens of text, more than the %d that can be searched.", tokens, maxIndexedTokens)
 	}
 	return search.Build(text, chunks), nil
 }
