@@ -20,12 +20,12 @@ var goSums = map[string]string{
 }
 
 var goPrograms = []program{
-	{"polling", "v2", "runs by polling: code, files, figures, functions"},
-	{"streaming", "v2", "streams, functions on the way"},
-	{"objects", "v2", "every object made, read, changed, listed and deleted; errors"},
-	{"search", "v2", "vector stores; file search in runs, with citations and results"},
-	{"uploads", "v2", "files sent in parts"},
-	{"azure", "Azure", "the Azure client"},
+	{"polling", "v2", "Runs by polling: code, files, figures, functions"},
+	{"streaming", "v2", "Streams: the SDK's helpers, raw events, functions on the way"},
+	{"objects", "v2", "Every object made, read, changed, listed page by page and deleted; locks and errors"},
+	{"search", "v2", "Vector stores; file search in runs, with citations and results"},
+	{"uploads", "v2", "Files sent in parts"},
+	{"azure", "Azure", "The clients for Azure"},
 }
 
 // The generated suite's tests of the Assistants API, in the module's root.

@@ -13,21 +13,21 @@ import (
 const nodeBefore = "2026-11-15"
 
 var nodePrograms = []program{
-	{"polling", "v2", "runs by polling: code, files, figures, functions"},
-	{"streaming", "v2", "streaming helpers, raw and readable streams, functions"},
-	{"objects", "v2", "every object made, read, changed, listed and deleted; errors"},
-	{"search", "v2", "vector stores; file search in runs, with citations and results"},
-	{"uploads", "v2", "files sent in parts"},
-	{"azure", "Azure", "the Azure client"},
+	{"polling", "v2", "Runs by polling: code, files, figures, functions"},
+	{"streaming", "v2", "Streams: the SDK's helpers, raw events, functions on the way"},
+	{"objects", "v2", "Every object made, read, changed, listed page by page and deleted; locks and errors"},
+	{"search", "v2", "Vector stores; file search in runs, with citations and results"},
+	{"uploads", "v2", "Files sent in parts"},
+	{"azure", "Azure", "The clients for Azure"},
 }
 
 // Version 1 of the API is spoken by the SDK up to 4.36.0.
 var nodeV1Programs = []program{
-	{"v1", "v1", "files of assistants and messages; runs by polling and in streams"},
+	{"v1", "v1", "Files of assistants and messages; runs by polling and in streams"},
 }
 
 var azureNodePrograms = []program{
-	{"azure_assistants", "Azure v1", "everything the client can do"},
+	{"azure_assistants", "Azure v1", "Everything that `@azure/openai-assistants` can do"},
 }
 
 func TestNode(t *testing.T) {

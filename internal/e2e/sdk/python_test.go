@@ -16,24 +16,24 @@ import (
 const examplesVersion = "1.82.0"
 
 var pythonPrograms = []program{
-	{"seeds", "Azure", "the samples of Azure's documentation, as printed"},
-	{"examples", "v2", "the SDK's own examples, of version " + examplesVersion},
-	{"polling", "v2", "runs by polling: code, files, figures, functions"},
-	{"streaming", "v2", "streaming helpers, raw and asynchronous streams"},
-	{"objects", "v2", "every object made, read, changed, listed and deleted; locks and errors"},
-	{"search", "v2", "vector stores; file search in runs, with citations and results"},
-	{"uploads", "v2", "files sent in parts"},
-	{"azure", "Azure", "the Azure clients, at several versions of the API and with a deployment in the path"},
+	{"seeds", "Azure", "The samples of Azure's documentation, as printed"},
+	{"examples", "v2", "The SDK's own examples, of version " + examplesVersion},
+	{"polling", "v2", "Runs by polling: code, files, figures, functions"},
+	{"streaming", "v2", "Streams: the SDK's helpers, raw events, functions on the way"},
+	{"objects", "v2", "Every object made, read, changed, listed page by page and deleted; locks and errors"},
+	{"search", "v2", "Vector stores; file search in runs, with citations and results"},
+	{"uploads", "v2", "Files sent in parts"},
+	{"azure", "Azure", "The clients for Azure"},
 }
 
 // Version 1 of the API is spoken by the SDK up to 1.20.0.
 var pythonV1Programs = []program{
-	{"examples", "v1", "the SDK's own examples, of version " + examplesVersion},
-	{"v1_objects", "v1", "files of assistants and messages"},
-	{"v1_runs", "v1", "runs by polling and in streams"},
-	{"v1_shapes", "v1", "every method in conformance mode, since the index has no generated suite of this version"},
-	{"v1_retrieval", "v1", "retrieval from the files of an assistant and of a message"},
-	{"v1_azure", "Azure v1", "the same as Azure had it"},
+	{"examples", "v1", "The SDK's own examples, of version " + examplesVersion},
+	{"v1_objects", "v1", "Files of assistants and messages"},
+	{"v1_runs", "v1", "Runs by polling and in streams"},
+	{"v1_shapes", "v1", "Every method in conformance mode"},
+	{"v1_retrieval", "v1", "Retrieval from the files of an assistant and of a message"},
+	{"v1_azure", "Azure v1", "Files, code and functions, at both versions that Azure had"},
 }
 
 // The generated suite's tests of the Assistants API, in the sources.

@@ -76,20 +76,22 @@ func table() (string, error) {
 		}
 		fmt.Fprintf(&b, "| %s `%s` %s | %s | %v |\n", s.language, s.pkg, s.version, suite, programs)
 	}
-	b.WriteString("\n–: no package index carries the suite of this version. The programs, each with the dialect that it speaks:\n\n")
-	for _, language := range []struct {
-		name     string
-		programs []program
-	}{
-		{"Python", slices.Concat(pythonPrograms, pythonV1Programs)},
-		{"Node", slices.Concat(nodePrograms, nodeV1Programs, azureNodePrograms)},
-		{"Go", goPrograms},
-	} {
-		var items []string
-		for _, p := range language.programs {
-			items = append(items, fmt.Sprintf("%s (%s)", p.what, p.dialect))
+	b.WriteString("\n–: no package index carries the suite of this version. The programs:\n\n| | dialect | in |\n|---|---|---|\n")
+	var programs []program
+	languages := map[program][]string{}
+	for _, s := range sdks {
+		for _, p := range s.programs {
+			p.name = "" // the same in several languages
+			if !slices.Contains(programs, p) {
+				programs = append(programs, p)
+			}
+			if !slices.Contains(languages[p], s.language) {
+				languages[p] = append(languages[p], s.language)
+			}
 		}
-		fmt.Fprintf(&b, "- %s: %s.\n", language.name, strings.Join(items, "; "))
+	}
+	for _, p := range programs {
+		fmt.Fprintf(&b, "| %s | %s | %s |\n", p.what, p.dialect, strings.Join(languages[p], ", "))
 	}
 	return b.String(), nil
 }
