@@ -152,7 +152,7 @@ func TestHeldPollOfVectorStore(t *testing.T) {
 				time.AfterFunc(time.Duration(i+1)*time.Second, func() {
 					c, _, _, err := h.db.ClaimIngestion(ctx, "test", time.Minute)
 					if err == nil {
-						err = h.db.FinishIngestion(ctx, c, understudy.NewID("seg_"), 1)
+						err = h.db.FinishIngestion(ctx, c, 1)
 					}
 					if err != nil {
 						t.Error(err)

@@ -49,9 +49,8 @@ func (s *searcher) Ingest() {
 		case strings.HasSuffix(f.Filename, ".png"):
 			err = s.db.FailIngestion(ctx, c, understudy.VectorStoreFileError{Code: understudy.VectorStoreFileUnsupported, Message: "No text."})
 		default:
-			segment := understudy.NewID("seg_")
-			s.texts[segment] = text
-			err = s.db.FinishIngestion(ctx, c, segment, int64(len(text))+1024)
+			s.texts[c.Segment] = text
+			err = s.db.FinishIngestion(ctx, c, int64(len(text))+1024)
 		}
 		if s.err = err; err != nil {
 			return

@@ -246,7 +246,7 @@ func (e *Engine) Run(ctx context.Context) error {
 			e.renewIngestions(ctx)
 		case <-sweep.C:
 			e.removeExpiredFiles(ctx)
-			e.sweepStores(ctx)
+			e.expireVectorStores(ctx)
 			e.removeLooseBlobs(ctx)
 		case <-e.sweep:
 		}

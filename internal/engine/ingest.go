@@ -19,8 +19,6 @@ const (
 	// ingestPatience is how long a file is tried that cannot be read for a reason
 	// which is not its own. The lease on it lapses between two attempts.
 	ingestPatience = 5 * time.Minute
-	// segmentPrefix begins the blob keys of files' indexes.
-	segmentPrefix = "seg_"
 )
 
 // Ingest says that files wait to be put into vector stores. It does not block.
@@ -134,14 +132,13 @@ func (e *Engine) keepSegment(ctx context.Context, c store.IngestClaim, s *search
 	if err != nil {
 		return err
 	}
-	key := understudy.NewID(segmentPrefix)
-	if _, err := e.Files.Put(ctx, key, bytes.NewReader(data)); err != nil {
+	if _, err := e.Files.Put(ctx, c.Segment, bytes.NewReader(data)); err != nil {
 		return err
 	}
-	if err := e.Store.FinishIngestion(ctx, c, key, s.UsageBytes()); err != nil {
-		return errors.Join(err, e.Files.Delete(key))
+	if err := e.Store.FinishIngestion(ctx, c, s.UsageBytes()); err != nil {
+		return errors.Join(err, e.Files.Delete(c.Segment))
 	}
-	e.segments.add(key, s)
+	e.segments.add(c.Segment, s)
 	return nil
 }
 
@@ -221,29 +218,11 @@ func (e *Engine) FileText(ctx context.Context, storeID, fileID string) (string, 
 	return s.Text(), nil
 }
 
-// sweepStores lets vector stores expire and removes indexes that nothing uses.
-func (e *Engine) sweepStores(ctx context.Context) {
-	err := e.Store.ExpireVectorStores(ctx)
-	if err == nil {
-		err = e.removeUnusedSegments(ctx)
+// expireVectorStores lets vector stores expire whose time is over.
+func (e *Engine) expireVectorStores(ctx context.Context) {
+	if err := e.Store.ExpireVectorStores(ctx); err != nil && ctx.Err() == nil {
+		e.Logger.Error("cannot let vector stores expire", "err", err)
 	}
-	if err != nil && ctx.Err() == nil {
-		e.Logger.Error("cannot tidy vector stores", "err", err)
-	}
-}
-
-func (e *Engine) removeUnusedSegments(ctx context.Context) error {
-	keys, err := e.Store.UnusedSegments(ctx, 100)
-	if err != nil || len(keys) == 0 {
-		return err
-	}
-	for _, key := range keys {
-		e.segments.remove(key)
-		if err := e.Files.Delete(key); err != nil {
-			return err
-		}
-	}
-	return e.Store.ForgetSegments(ctx, keys)
 }
 
 // giveUp records why a file could not be ingested, or leaves it for another

@@ -2,6 +2,7 @@ package engine_test
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"path/filepath"
@@ -187,6 +188,36 @@ func TestIngest(t *testing.T) {
 		synctest.Wait()
 		if _, err := l.files.Open(indexed.Segment); err == nil {
 			t.Error("the index of a file that was detached is still kept")
+		}
+	})
+}
+
+// TestIndexOfACrash shows that bytes are removed which an engine has written that
+// died before it could complete the file.
+func TestIndexOfACrash(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLibrary(t, nil)
+		defer l.close()
+		l.stop()
+		l.add("a.txt", "Cats sleep all day.", nil)
+		c, _, _, err := l.db.ClaimIngestion(t.Context(), "dead", time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := l.files.Put(t.Context(), c.Segment, strings.NewReader("an index")); err != nil {
+			t.Fatal(err)
+		}
+		l.start()
+		time.Sleep(2 * time.Minute)
+		if got := l.file(c.FileID); got.Status != understudy.VectorStoreFileCompleted {
+			t.Errorf("another engine: %+v", got)
+		}
+		time.Sleep(2 * time.Hour)
+		if _, err := l.files.Open(c.Segment); !errors.Is(err, fs.ErrNotExist) {
+			t.Errorf("what the dead one wrote: %v, want it removed", err)
+		}
+		if text, err := l.engine.FileText(t.Context(), "vs_1", c.FileID); text == "" || err != nil {
+			t.Errorf("text %q, %v", text, err)
 		}
 	})
 }

@@ -11,7 +11,8 @@ import (
 const looseTime = 100 * time.Millisecond
 
 // removeLooseBlobs ends uploads in parts that were not completed in time, and
-// removes the bytes of parts, and of files half made, that belong to nothing.
+// removes bytes that belong to nothing: of parts, of files half made, and of the
+// indexes of files that have left their vector stores.
 func (e *Engine) removeLooseBlobs(ctx context.Context) {
 	err := e.Store.ExpireUploads(ctx, 100)
 	keys, lookErr := e.Store.LooseBlobs(ctx, 100)
@@ -22,6 +23,7 @@ func (e *Engine) removeLooseBlobs(ctx context.Context) {
 			keys = keys[:i] // the next sweep goes on
 			break
 		}
+		e.segments.remove(key)
 		if deleteErr := e.Files.Delete(key); deleteErr != nil {
 			err = errors.Join(err, deleteErr)
 			keys = keys[:i]
@@ -32,6 +34,6 @@ func (e *Engine) removeLooseBlobs(ctx context.Context) {
 		err = errors.Join(err, e.Store.ForgetBlobs(ctx, keys...))
 	}
 	if err != nil && ctx.Err() == nil {
-		e.Logger.Error("cannot remove what uploads left behind", "err", err)
+		e.Logger.Error("cannot remove what belongs to nothing", "err", err)
 	}
 }

@@ -17,7 +17,14 @@ import (
 type IngestClaim struct {
 	StoreID, FileID string
 	Fence           int64
+	Segment         string // the key for the file's index, of this claim alone
 }
+
+const (
+	segmentPrefix = "seg_"
+	// ingesting is how long after the claim a file's index may be stored.
+	ingesting = time.Hour
+)
 
 // Files wait in their stores, and the stores take turns: nobody waits for all of
 // what somebody else has put into another store.
@@ -68,9 +75,12 @@ func (t *tx) claimFile(ctx context.Context, owner string, lease time.Duration) (
 	if _, err := t.exec(ctx, "UPDATE vector_stores SET served = $1 WHERE id = $2", c.Fence, c.StoreID); err != nil {
 		return c, err
 	}
-	_, err = t.exec(ctx, "UPDATE vector_store_files SET owner = $1, lease_until = $2, fence = $3 WHERE seq = $4",
-		owner, at.Add(lease).UnixMilli(), c.Fence, seq)
-	return c, err
+	if _, err := t.exec(ctx, "UPDATE vector_store_files SET owner = $1, lease_until = $2, fence = $3 WHERE seq = $4",
+		owner, at.Add(lease).UnixMilli(), c.Fence, seq); err != nil {
+		return c, err
+	}
+	c.Segment = understudy.NewID(segmentPrefix)
+	return c, t.loosen(ctx, c.Segment, at.Add(ingesting).Unix())
 }
 
 func notClaimable(err error) error {
@@ -104,30 +114,17 @@ func (db *DB) ReleaseIngestions(ctx context.Context, owner string) error {
 	})
 }
 
-// FinishIngestion completes a claimed file: segment is the key of its index, and
-// usageBytes what it takes in its store. With [ErrLeaseLost] nothing has become
-// of the file, and the segment is among the unused ones.
-func (db *DB) FinishIngestion(ctx context.Context, c IngestClaim, segment string, usageBytes int64) error {
-	lost := false
-	err := db.update(ctx, func(ctx context.Context, t *tx) error {
-		done, err := t.exec(ctx, "UPDATE vector_store_files SET status = 'completed', segment = $1, usage_bytes = $2, owner = '', lease_until = 0 "+
-			"WHERE store_id = $3 AND file_id = $4 AND fence = $5 AND owner <> ''", segment, usageBytes, c.StoreID, c.FileID, c.Fence)
-		if err != nil {
+// FinishIngestion completes a claimed file, whose index is kept under c.Segment
+// and takes usageBytes of its store. After an error, such as [ErrLeaseLost] if the
+// claim no longer holds, nothing has become of the file, and the caller deletes
+// the index.
+func (db *DB) FinishIngestion(ctx context.Context, c IngestClaim, usageBytes int64) error {
+	return db.update(ctx, func(ctx context.Context, t *tx) error {
+		if err := t.endIngestion(ctx, db, c, "status = 'completed', segment = $4, usage_bytes = $5", c.Segment, usageBytes); err != nil {
 			return err
 		}
-		n, err := done.RowsAffected()
-		if err != nil || n > 0 {
-			t.settles(db, c.StoreID)
-			return err
-		}
-		lost = true // no error yet: what follows is to be committed
-		_, err = t.exec(ctx, "INSERT INTO unused_segments (segment) VALUES ($1) ON CONFLICT DO NOTHING", segment)
-		return err
+		return t.fasten(ctx, c.Segment)
 	})
-	if err == nil && lost {
-		return ErrLeaseLost
-	}
-	return err
 }
 
 // FailIngestion ends a claimed file that cannot be made searchable. It returns
@@ -138,17 +135,25 @@ func (db *DB) FailIngestion(ctx context.Context, c IngestClaim, e understudy.Vec
 		return err
 	}
 	return db.update(ctx, func(ctx context.Context, t *tx) error {
-		done, err := t.exec(ctx, "UPDATE vector_store_files SET status = 'failed', doc = json_set(doc, '$.last_error', json($1)), owner = '', lease_until = 0 "+
-			"WHERE store_id = $2 AND file_id = $3 AND fence = $4 AND owner <> ''", lastError, c.StoreID, c.FileID, c.Fence)
-		if err != nil {
-			return err
-		}
-		if n, err := done.RowsAffected(); err != nil || n > 0 {
-			t.settles(db, c.StoreID)
-			return err
-		}
-		return ErrLeaseLost
+		return t.endIngestion(ctx, db, c, "status = 'failed', doc = json_set(doc, '$.last_error', json($4))", lastError)
 	})
+}
+
+// endIngestion changes a claimed file as set says, whose placeholders begin with
+// $4, and gives up the claim.
+func (t *tx) endIngestion(ctx context.Context, db *DB, c IngestClaim, set string, args ...any) error {
+	done, err := t.exec(ctx, "UPDATE vector_store_files SET "+set+", owner = '', lease_until = 0 "+
+		"WHERE store_id = $1 AND file_id = $2 AND fence = $3 AND owner <> ''", append([]any{c.StoreID, c.FileID, c.Fence}, args...)...)
+	if err != nil {
+		return err
+	}
+	if n, err := done.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return ErrLeaseLost
+	}
+	t.settles(db, c.StoreID)
+	return nil
 }
 
 // IngestionsPending reports whether files of a store are still to be ingested.
@@ -228,25 +233,4 @@ func indexed(ctx context.Context, q querier, query string, args ...any) ([]Index
 		all = append(all, f)
 	}
 	return all, rows.Err()
-}
-
-// UnusedSegments returns at most limit segments that no file has any more. Who
-// has removed their bytes calls [DB.ForgetSegments].
-func (db *DB) UnusedSegments(ctx context.Context, limit int) ([]string, error) {
-	return column(ctx, db, "SELECT segment FROM unused_segments LIMIT $1", limit)
-}
-
-// ForgetSegments removes segments from the unused ones.
-func (db *DB) ForgetSegments(ctx context.Context, segments []string) error {
-	if len(segments) == 0 {
-		return nil
-	}
-	return db.update(ctx, func(ctx context.Context, t *tx) error {
-		for _, s := range segments {
-			if _, err := t.exec(ctx, "DELETE FROM unused_segments WHERE segment = $1", s); err != nil {
-				return err
-			}
-		}
-		return nil
-	})
 }

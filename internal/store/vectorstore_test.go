@@ -73,21 +73,21 @@ func ingest(t testing.TB, db *store.DB) (segments []string) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		segment := understudy.NewID("seg_")
-		if err := db.FinishIngestion(t.Context(), c, segment, 1045); err != nil {
+		if err := db.FinishIngestion(t.Context(), c, 1045); err != nil {
 			t.Fatal(err)
 		}
-		segments = append(segments, segment)
+		segments = append(segments, c.Segment)
 	}
 }
 
-func unused(t testing.TB, db *store.DB) []string {
+// loose returns the keys of bytes that are to be removed now.
+func loose(t testing.TB, db *store.DB) []string {
 	t.Helper()
-	segments, err := db.UnusedSegments(t.Context(), 1_000_000)
+	keys, err := db.LooseBlobs(t.Context(), 1_000_000)
 	if err != nil {
 		t.Fatal(err)
 	}
-	return segments
+	return keys
 }
 
 // count counts files as a store should.
@@ -163,7 +163,7 @@ func checkBatch(t testing.TB, db *store.DB, b *understudy.FileBatch) {
 
 // TestStoresAgreeWithTheirFiles does at random all that can be done to files in
 // stores. After each step stores and batches must tell the truth, and a segment
-// must be either a file's or unused.
+// must be either a file's or loose.
 func TestStoresAgreeWithTheirFiles(t *testing.T) {
 	db, ctx := open(t), t.Context()
 	random := rand.New(rand.NewPCG(1, 2))
@@ -194,9 +194,11 @@ func TestStoresAgreeWithTheirFiles(t *testing.T) {
 				claims = append(claims, c)
 			}
 		case n < 11 && len(claims) > 0:
-			segment := understudy.NewID("seg_")
-			segments[segment] = true
-			ignore(db.FinishIngestion(ctx, claims[random.IntN(len(claims))], segment, 1+random.Int64N(5000)))
+			c := claims[max(0, len(claims)-1-random.IntN(3))] // mostly one that holds
+			err := db.FinishIngestion(ctx, c, 1+random.Int64N(5000))
+			if ignore(err); err == nil {
+				segments[c.Segment] = true
+			}
 		case n < 12 && len(claims) > 0:
 			ignore(db.FailIngestion(ctx, claims[random.IntN(len(claims))], understudy.VectorStoreFileError{Code: understudy.VectorStoreFileServerError, Message: "no"}))
 		case n < 13:
@@ -229,17 +231,17 @@ func TestStoresAgreeWithTheirFiles(t *testing.T) {
 			t.Fatal(err)
 		}
 		left := map[string]bool{}
-		for _, s := range unused(t, db) {
+		for _, s := range loose(t, db) {
 			left[s] = true
 		}
 		for _, f := range indexed {
 			if left[f.Segment] {
-				t.Errorf("%s is in use and unused", f.Segment)
+				t.Errorf("%s is in use and loose", f.Segment)
 			}
 			left[f.Segment] = true
 		}
 		if diff := cmp.Diff(segments, left); diff != "" {
-			t.Fatalf("segments (-made +in use or unused):\n%s", diff)
+			t.Fatalf("segments (-made +in use or loose):\n%s", diff)
 		}
 	}
 	if len(segments) < 10 {
@@ -251,7 +253,7 @@ func TestIngestion(t *testing.T) {
 	db, ctx := open(t), t.Context()
 	file := newFile(t, db)
 	id := newStore(t, db, file)
-	if err := db.FinishIngestion(ctx, store.IngestClaim{StoreID: id, FileID: file}, "seg_0", 1); !errors.Is(err, store.ErrLeaseLost) {
+	if err := db.FinishIngestion(ctx, store.IngestClaim{StoreID: id, FileID: file}, 1); !errors.Is(err, store.ErrLeaseLost) {
 		t.Errorf("without a claim: got %v, want the lease to be lost", err)
 	}
 	c, vf, f, err := db.ClaimIngestion(ctx, "me", time.Minute)
@@ -265,10 +267,10 @@ func TestIngestion(t *testing.T) {
 	if got, want := message(err), fmt.Sprintf("invalid: File '%s' in vector store '%s' cannot be read: its status is 'in_progress'.", file, id); got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
-	if err := db.FinishIngestion(ctx, c, "seg_1", 1045); err != nil {
+	if err := db.FinishIngestion(ctx, c, 1045); err != nil {
 		t.Fatal(err)
 	}
-	if err := db.FinishIngestion(ctx, c, "seg_2", 1045); !errors.Is(err, store.ErrLeaseLost) {
+	if err := db.FinishIngestion(ctx, c, 1045); !errors.Is(err, store.ErrLeaseLost) {
 		t.Errorf("twice: got %v, want the lease to be lost", err)
 	}
 	if _, err := db.UpdateVectorStoreFile(ctx, id, file, func(f *understudy.VectorStoreFile) error {
@@ -277,20 +279,20 @@ func TestIngestion(t *testing.T) {
 	}); err != nil {
 		t.Fatal(err)
 	}
-	want := store.IndexedFile{StoreID: id, FileID: file, Filename: "a.txt", Segment: "seg_1", Attributes: understudy.Attributes{"year": 2024.0}}
+	want := store.IndexedFile{StoreID: id, FileID: file, Filename: "a.txt", Segment: c.Segment, Attributes: understudy.Attributes{"year": 2024.0}}
 	got, err := db.IndexedFile(ctx, id, file)
 	if diff := cmp.Diff(want, got); diff != "" || err != nil {
 		t.Errorf("indexed file (-want +got):\n%s\n%v", diff, err)
 	}
 	checkStore(t, db, id)
-	if diff := cmp.Diff([]string{"seg_0", "seg_2"}, unused(t, db)); diff != "" {
-		t.Errorf("unused segments (-want +got):\n%s", diff)
+	if got := loose(t, db); len(got) != 0 {
+		t.Errorf("loose while it is in use: %v", got)
 	}
-	if err := db.ForgetSegments(ctx, []string{"seg_0", "seg_2"}); err != nil {
+	if err := db.DetachFile(ctx, id, file); err != nil {
 		t.Fatal(err)
 	}
-	if got := unused(t, db); len(got) != 0 {
-		t.Errorf("forgotten segments are remembered: %v", got)
+	if diff := cmp.Diff([]string{c.Segment}, loose(t, db)); diff != "" {
+		t.Errorf("loose once it is detached (-want +got):\n%s", diff)
 	}
 }
 
@@ -306,7 +308,7 @@ func TestStoresTakeTurns(t *testing.T) {
 	few := newStore(t, db, files[0])
 	claimed := func() store.IngestClaim {
 		c := claimFile(t, db)
-		c.Fence = 0
+		c.Fence, c.Segment = 0, ""
 		return c
 	}
 	var got []store.IngestClaim
@@ -400,14 +402,14 @@ func TestClaimIsLost(t *testing.T) {
 			if err := test.do(t, db, c, b.ID); err != nil {
 				t.Fatal(err)
 			}
-			if err := db.FinishIngestion(ctx, c, "seg_late", 1); !errors.Is(err, store.ErrLeaseLost) {
+			if err := db.FinishIngestion(ctx, c, 1); !errors.Is(err, store.ErrLeaseLost) {
 				t.Errorf("finish: got %v, want the lease to be lost", err)
 			}
 			if err := db.FailIngestion(ctx, c, understudy.VectorStoreFileError{}); !errors.Is(err, store.ErrLeaseLost) {
 				t.Errorf("fail: got %v, want the lease to be lost", err)
 			}
-			if diff := cmp.Diff([]string{"seg_late"}, unused(t, db)); diff != "" {
-				t.Errorf("unused segments (-want +got):\n%s", diff)
+			if indexed, err := db.IndexedFiles(ctx, id); err != nil || len(indexed) != 0 {
+				t.Errorf("indexed: got %+v, %v, want nothing", indexed, err)
 			}
 		})
 	}
@@ -464,8 +466,8 @@ func TestVectorStoreExpires(t *testing.T) {
 		t.Fatal(err)
 	}
 	wantExpired("marked")
-	if diff := cmp.Diff(segments, unused(t, db)); diff != "" {
-		t.Errorf("unused segments (-want +got):\n%s", diff)
+	if diff := cmp.Diff(segments, loose(t, db)); diff != "" {
+		t.Errorf("loose segments (-want +got):\n%s", diff)
 	}
 	got, _, err := db.ListVectorStoreFiles(ctx, id, "", understudy.Page{Limit: 9, Order: understudy.Asc})
 	if err != nil || len(got) != 2 || got[0].Status != understudy.VectorStoreFileCompleted || got[1].Status != understudy.VectorStoreFileCancelled {
@@ -599,11 +601,12 @@ func TestEnginesAndClientsRace(t *testing.T) {
 					t.Error(err)
 					return
 				}
-				segment := understudy.NewID("seg_")
-				mu.Lock()
-				segments[segment] = true
-				mu.Unlock()
-				if err := db.FinishIngestion(ctx, c, segment, 1); err != nil && !errors.Is(err, store.ErrLeaseLost) {
+				switch err := db.FinishIngestion(ctx, c, 1); {
+				case err == nil:
+					mu.Lock()
+					segments[c.Segment] = true
+					mu.Unlock()
+				case !errors.Is(err, store.ErrLeaseLost):
 					t.Error(err)
 				}
 			}
@@ -641,10 +644,10 @@ func TestEnginesAndClientsRace(t *testing.T) {
 	for _, f := range indexed {
 		left[f.Segment] = true
 	}
-	for _, s := range unused(t, db) {
+	for _, s := range loose(t, db) {
 		left[s] = true
 	}
 	if diff := cmp.Diff(segments, left); diff != "" {
-		t.Errorf("segments (-made +in use or unused):\n%s", diff)
+		t.Errorf("segments (-made +in use or loose):\n%s", diff)
 	}
 }

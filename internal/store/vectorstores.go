@@ -167,7 +167,7 @@ func (db *DB) TouchVectorStores(ctx context.Context, ids ...string) error {
 
 // ExpireVectorStores marks the stores whose time is over as expired. Their files
 // stay on their lists, but can no longer be searched: those that were being
-// ingested are cancelled, and the segments of the others are unused.
+// ingested are cancelled, and the segments of the others are loose.
 func (db *DB) ExpireVectorStores(ctx context.Context) error {
 	const due = "expires_at > 0 AND NOT expired AND expires_at <= $1"
 	ids, err := column(ctx, db, "SELECT id FROM vector_stores WHERE "+due, now().Unix())

@@ -67,11 +67,15 @@ CREATE TABLE ingestion_claims (
 );
 INSERT INTO ingestion_claims (last) VALUES (0);
 
--- Segments that no file has any more. Whoever has deleted their bytes deletes
--- them here.
-CREATE TABLE unused_segments (
-    segment TEXT PRIMARY KEY
+-- Keys under which bytes may lie that belong to nothing, and when to remove
+-- them. A key is entered before its bytes are written and leaves in the
+-- transaction that makes what they belong to; so a crash leaves no bytes that
+-- nobody knows of.
+CREATE TABLE loose_blobs (
+    key    TEXT PRIMARY KEY,
+    due_at BIGINT NOT NULL -- Unix seconds; 0: at once
 ) WITHOUT ROWID;
+CREATE INDEX loose_blobs_by_time ON loose_blobs (due_at);
 
 -- Which assistants and threads list a vector store, so that deleting the store
 -- can take it off their lists.
@@ -105,8 +109,8 @@ BEGIN
         cancelled = cancelled + (NEW.status = 'cancelled') - (OLD.status = 'cancelled'),
         usage_bytes = usage_bytes + NEW.usage_bytes - OLD.usage_bytes
     WHERE id = NEW.store_id;
-    INSERT INTO unused_segments (segment)
-        SELECT OLD.segment WHERE OLD.segment <> '' AND OLD.segment <> NEW.segment ON CONFLICT DO NOTHING;
+    INSERT INTO loose_blobs (key, due_at)
+        SELECT OLD.segment, 0 WHERE OLD.segment <> '' AND OLD.segment <> NEW.segment ON CONFLICT DO NOTHING;
 END;
 -- +goose StatementEnd
 
@@ -122,8 +126,8 @@ BEGIN
         cancelled = cancelled - (OLD.status = 'cancelled'),
         usage_bytes = usage_bytes - OLD.usage_bytes
     WHERE id = OLD.store_id;
-    INSERT INTO unused_segments (segment)
-        SELECT OLD.segment WHERE OLD.segment <> '' ON CONFLICT DO NOTHING;
+    INSERT INTO loose_blobs (key, due_at)
+        SELECT OLD.segment, 0 WHERE OLD.segment <> '' ON CONFLICT DO NOTHING;
     INSERT INTO deleted (id, seq)
         SELECT id || '/' || OLD.file_id, OLD.seq FROM vector_stores WHERE id = OLD.store_id
         ON CONFLICT (id) DO UPDATE SET seq = excluded.seq;
@@ -167,7 +171,7 @@ DROP VIEW file_batch_objects;
 DROP VIEW vector_store_file_objects;
 DROP VIEW vector_store_objects;
 DROP TABLE vector_store_uses;
-DROP TABLE unused_segments;
+DROP TABLE loose_blobs;
 DROP TABLE ingestion_claims;
 DROP TABLE vector_store_files;
 DROP TABLE file_batches;

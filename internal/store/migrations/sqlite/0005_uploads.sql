@@ -19,17 +19,6 @@ CREATE TABLE upload_parts (
 ) WITHOUT ROWID;
 CREATE INDEX parts_of_upload ON upload_parts (upload_id);
 
--- Keys under which bytes may lie that belong to nothing, and when to remove
--- them. A key is entered before its bytes are written and leaves in the
--- transaction that makes what they belong to; so a crash leaves no bytes that
--- nobody knows of.
-CREATE TABLE loose_blobs (
-    key    TEXT PRIMARY KEY,
-    due_at BIGINT NOT NULL
-) WITHOUT ROWID;
-CREATE INDEX loose_blobs_by_time ON loose_blobs (due_at);
-
 -- +goose Down
-DROP TABLE loose_blobs;
 DROP TABLE upload_parts;
 DROP TABLE uploads;
