@@ -112,6 +112,9 @@ var (
 	errShutdown  = errors.New("the server is shutting down")
 )
 
+// lastWrites bounds what is written after a context has ended.
+const lastWrites = 10 * time.Second
+
 // Engine executes runs. Make one with [New]; it works while [Engine.Run] does.
 type Engine struct {
 	Config
@@ -223,6 +226,7 @@ func (e *Engine) Run(ctx context.Context) error {
 	e.mu.Lock()
 	e.ctx = base
 	e.mu.Unlock()
+	defer e.releaseIngestions(ctx)
 	defer e.wg.Wait()
 	defer stop(errShutdown)
 	defer func() {

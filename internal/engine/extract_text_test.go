@@ -116,7 +116,7 @@ func TestFormatOf(t *testing.T) {
 
 // Every type that the hosted API's file search takes is taken here.
 func TestDocumentedTypesAreRead(t *testing.T) {
-	for _, ext := range strings.Fields(".c .cs .cpp .css .doc .docx .go .html .java .js .json .md .pdf .php .pptx .py .rb .sh .tex .ts .txt") {
+	for ext := range strings.FieldsSeq(".c .cs .cpp .css .doc .docx .go .html .java .js .json .md .pdf .php .pptx .py .rb .sh .tex .ts .txt") {
 		if formats[ext] == "" || unreadable[ext] {
 			t.Errorf("%s is not read", ext)
 		}

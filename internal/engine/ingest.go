@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"time"
 
 	"github.com/understudy-dev/understudy"
@@ -112,6 +113,16 @@ func (e *Engine) renewIngestions(ctx context.Context) {
 	}
 }
 
+// releaseIngestions gives back the files that were being ingested when ctx ended,
+// once nobody works on them any more.
+func (e *Engine) releaseIngestions(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
+	defer cancel()
+	if err := e.Store.ReleaseIngestions(ctx, e.Node); err != nil {
+		e.Logger.Error("cannot give back files to ingest", "err", err)
+	}
+}
+
 // index reads a file and indexes its text.
 func (e *Engine) index(ctx context.Context, vf *understudy.VectorStoreFile, f *understudy.File) (*search.Segment, error) {
 	text, err := e.extract(ctx, f)
@@ -142,8 +153,22 @@ func (e *Engine) keepSegment(ctx context.Context, c store.IngestClaim, s *search
 	return nil
 }
 
-// segment returns the index of a file, from memory if it is there.
-func (e *Engine) segment(key string) (*search.Segment, error) {
+// errLeft says that a file has left its vector store, or was indexed anew, since
+// its row was read.
+var errLeft = errors.New("the file has left the vector store")
+
+// segment returns the index of a file, from memory if it is there, or [errLeft].
+func (e *Engine) segment(ctx context.Context, f store.IndexedFile) (*search.Segment, error) {
+	s, err := e.loadSegment(f.Segment)
+	if errors.Is(err, fs.ErrNotExist) {
+		if now, err := e.Store.IndexedFile(ctx, f.StoreID, f.FileID); understudy.IsNotFound(err) || err == nil && now.Segment != f.Segment {
+			return nil, errLeft
+		}
+	}
+	return s, err
+}
+
+func (e *Engine) loadSegment(key string) (*search.Segment, error) {
 	return e.segments.get(key, func() (*search.Segment, error) {
 		r, err := e.Files.Open(key)
 		if err != nil {
@@ -181,7 +206,10 @@ func (e *Engine) Search(ctx context.Context, storeIDs []string, q understudy.Sea
 			continue
 		}
 		seen[f.FileID] = true
-		s, err := e.segment(f.Segment)
+		s, err := e.segment(ctx, f)
+		if errors.Is(err, errLeft) {
+			continue
+		}
 		if err != nil {
 			return nil, err
 		}
@@ -211,7 +239,10 @@ func (e *Engine) FileText(ctx context.Context, storeID, fileID string) (string, 
 	if err != nil {
 		return "", err
 	}
-	s, err := e.segment(f.Segment)
+	s, err := e.segment(ctx, f)
+	if errors.Is(err, errLeft) {
+		return e.FileText(ctx, storeID, fileID) // of what there is now
+	}
 	if err != nil {
 		return "", err
 	}

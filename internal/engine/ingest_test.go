@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"io/fs"
+	"os"
 	"path/filepath"
 	"strings"
 	"sync"
@@ -222,6 +223,51 @@ func TestIndexOfACrash(t *testing.T) {
 	})
 }
 
+// leaving has a file leave its vector store, bytes and all, just before its index
+// is opened.
+type leaving struct {
+	engine.Files
+	leave func(segment string)
+}
+
+func (f leaving) Open(id string) (*os.File, error) {
+	f.leave(id)
+	return f.Files.Open(id)
+}
+
+// TestSearchWhileFilesLeave shows that a file may go between the moment when a
+// search learns of it and the one when its index is read.
+func TestSearchWhileFilesLeave(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		l := newLibrary(t, nil)
+		defer l.close()
+		l.add("a.txt", "Cats sleep all day.", nil)
+		l.add("b.txt", "Cats sleep all night.", nil)
+		l.stop()
+		goes := "file-a_txt"
+		l.config.Files = leaving{Files: l.files, leave: func(segment string) {
+			if f, err := l.db.IndexedFile(t.Context(), "vs_1", goes); err != nil || f.Segment != segment {
+				return
+			}
+			if err := errors.Join(l.db.DetachFile(t.Context(), "vs_1", goes), l.files.Delete(segment)); err != nil {
+				t.Error(err)
+			}
+			goes = "gone"
+		}}
+		l.start()
+		hits, err := l.engine.Search(t.Context(), []string{"vs_1"}, understudy.SearchRequest{Queries: []string{"cats"}, MaxResults: 5})
+		if err != nil || len(hits) != 1 || hits[0].FileID != "file-b_txt" || goes != "gone" {
+			t.Errorf("got %+v, %v, want what is in the other file; %s", hits, err, goes)
+		}
+		goes = "file-b_txt"
+		l.stop()
+		l.start()
+		if _, err := l.engine.FileText(t.Context(), "vs_1", "file-b_txt"); !understudy.IsNotFound(err) || goes != "gone" {
+			t.Errorf("text: got %v, want the file not to be found; %s", err, goes)
+		}
+	})
+}
+
 // reader is a sandbox that reads documents, once it is let.
 type reader struct {
 	mu   sync.Mutex
@@ -316,8 +362,8 @@ func TestIngestInterrupted(t *testing.T) {
 		}
 		l.stop()
 		r.set(nil, nil)
+		l.config.Node = "another" // finds the file given back: no lease has to lapse
 		l.start()
-		synctest.Wait()
 		if got := l.file("file-b_pdf"); got.Status != understudy.VectorStoreFileCompleted {
 			t.Errorf("after a restart: %+v", got)
 		}

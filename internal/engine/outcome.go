@@ -28,7 +28,7 @@ func (x *execution) end(ctx context.Context, err error) {
 		return
 	}
 	// The run's own context may be what ended it.
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), 10*time.Second)
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), lastWrites)
 	defer cancel()
 	if errors.Is(err, errShutdown) {
 		if err := x.e.Store.ReleaseRun(ctx, x.claim); err != nil {
