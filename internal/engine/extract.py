@@ -743,11 +743,26 @@ def page_text(document, number, form):
             page = document[number]
         text = page.get_textpage()
         try:
-            return text.get_text_range().translate(LIGATURES).rstrip() + "\n"
+            return part_letters(text, text.get_text_range()).translate(LIGATURES).rstrip() + "\n"
         finally:
             text.close()
     finally:
         page.close()
+
+
+def part_letters(page, text):
+    """Return text with lam and alef in their order where the page has them as one
+    glyph: PDFium turns what is written from right to left, and the glyph's letters
+    with it. That two letters were one glyph shows in their having the same place."""
+    from pypdfium2 import raw
+
+    letters = list(text)
+    for match in re.finditer("[اأإآ]ل", text):
+        at = match.start()
+        index = raw.FPDFText_GetCharIndexFromTextIndex(page, at)
+        if index >= 0 and page.get_charbox(index) == page.get_charbox(index + 1):
+            letters[at], letters[at + 1] = letters[at + 1], letters[at]
+    return "".join(letters)
 
 
 # What Word, Excel and PowerPoint wrote before 2007.

@@ -158,7 +158,7 @@ func TestExtract(t *testing.T) {
 		content func(testing.TB) string
 		want    string
 	}{
-		{"languages.pdf", write("languages.pdf"), "A ação começa às três; não há coração que não entenda.\nThe office staff finds the floor.\nПривет, мир\nمرحبا\n日本語の文章です。\nThe representation was sold out.\n\fThe second page.\n"},
+		{"languages.pdf", write("languages.pdf"), "A ação começa às três; não há coração que não entenda.\nThe office staff finds the floor.\nПривет, мир\nلا سلام مرحبا\n日本語の文章です。\nThe representation was sold out.\n\fThe second page.\n"},
 		{"form.pdf", write("form.pdf"), "Name of the understudy:\nOphelia Filledin\n"},
 		{"unlocked.pdf", write("unlocked.pdf"), "Name of the understudy:\nOphelia Filledin\n"},
 		{"invoice", fixture(samples + "invoice.pdf"), "Invoice 2024-017\nItem Amount\nCostumes 1,250.00\nWigs 310.50\nTotal 1,560.50\n\fPayable within 30 days. Merci à tous!\n"},
@@ -192,6 +192,35 @@ func TestExtract(t *testing.T) {
 			if diff := cmp.Diff(test.want, got); diff != "" {
 				t.Errorf("text (-want +got):\n%s", diff)
 			}
+		})
+	}
+}
+
+// BenchmarkExtract reads small documents, one at a time and as many at once as
+// there are processors.
+func BenchmarkExtract(b *testing.B) {
+	e := extractor(b, Sandbox(startParsers(b)))
+	for _, name := range []string{
+		samples + "notes.txt", samples + "invoice.pdf", samples + "contract.docx", samples + "season.pptx", samples + "takings.xlsx",
+		samples + "programme.html", documents + "contract.odt", documents + "booklet.epub", documents + "contract.doc.gz", documents + "contract.rtf.gz",
+	} {
+		f := upload(b, e, strings.TrimSuffix(filepath.Base(name), ".gz"), fixture(name)(b))
+		extract := func() {
+			if _, err := e.extract(b.Context(), f); err != nil {
+				b.Error(err)
+			}
+		}
+		b.Run(strings.TrimPrefix(filepath.Ext(f.Filename), "."), func(b *testing.B) {
+			for b.Loop() {
+				extract()
+			}
+		})
+		b.Run(strings.TrimPrefix(filepath.Ext(f.Filename), ".")+"/parallel", func(b *testing.B) {
+			b.RunParallel(func(pb *testing.PB) {
+				for pb.Next() {
+					extract()
+				}
+			})
 		})
 	}
 }

@@ -33,6 +33,7 @@ def languages():
     page.drawString(72, 740, "The o\ufb03ce sta\ufb00 \ufb01nds the \ufb02oor.")
     page.drawString(72, 710, "Привет, мир")
     page.drawString(72, 680, "\ufe8e\ufe92\ufea4\ufeae\ufee3")  # marhaba as PDF writers draw it: shaped, from left to right
+    page.drawString(120, 680, "\ufee1\ufefc\ufeb3 \ufefb")  # la salam, with the two letters of la in one glyph
     page.setFont("HeiseiMin-W3", 12)
     page.drawString(72, 650, "日本語の文章です。")
     page.setFont("Helvetica", 12)
