@@ -24,8 +24,8 @@
 // By BM25, with k1 = 1.2 and b = 0.75, and with the statistics (how many chunks
 // have the word, how long chunks are) taken over all segments at hand: a chunk
 // ranks the same whether its neighbours are in its own segment or in another.
-// The score that is reported says which share of the best possible score of the
-// query a chunk has; see [Result].
+// The score that is reported comes from the share that a chunk has of the best
+// possible score of the query; see [Result].
 //
 // # Costs
 //

@@ -23,12 +23,13 @@ const maxQueryTerms = 128
 // A Result is a chunk that was found. Segment is the index of its segment in the
 // slice that was searched, Chunk its index there.
 //
-// Score tells how good it is, from 0 to 1: the share that the chunk has of the
-// best score that any text could have for the query. A chunk of average length
-// that has every word of the query once has 0.45, one that has half of the words
-// half of that, where rare words weigh more than common ones, and words that are
-// found nowhere most of all. More than 0.8 takes a short chunk that is about
-// nothing else. With several queries it is the best of the chunk's scores.
+// Score tells how good it is, from 0 to 1, on a scale on which the threshold of
+// 0.5 that clients of the hosted API commonly set tells hits from chance: a chunk
+// of average length that has every word of the query once has 0.75, one that has
+// half of the words 0.45. Rare words weigh more than common ones, and words that
+// are found nowhere as much as the others on average. More than 0.95 takes a short
+// chunk that is about nothing else. With several queries it is the best of the
+// chunk's scores.
 type Result struct {
 	Segment, Chunk int
 	Score          float64
@@ -66,7 +67,18 @@ func Rank(segments []*Segment, queries []string, limit int) []Result {
 		}
 		lists = append(lists, r.rank(terms, dossiers, depth))
 	}
-	return r.withoutRepeats(fuse(lists), weights, limit)
+	results := r.withoutRepeats(fuse(lists), weights, limit)
+	for i := range results {
+		results[i].Score = relevance(results[i].Score)
+	}
+	return results
+}
+
+// relevance puts the share that a chunk has of the best score that any text could
+// have on the scale of [Result]. It keeps the order.
+func relevance(share float64) float64 {
+	const once = 1 / (bm25K1 + 1) // of a chunk of average length that has every word once
+	return 1 - math.Pow(1-share, math.Log(1-0.75)/math.Log(1-once))
 }
 
 // ranker searches segments as one.
@@ -119,6 +131,7 @@ func (r *ranker) lookUp(query string) ([]queryTerm, []dossier) {
 			terms[i].weight = math.Log1p((float64(r.chunks) - n + 0.5) / (n + 0.5))
 		}
 	}
+	weighAbsent(terms, counts)
 	for i := range dossiers {
 		for n, at := range dossiers[i].places {
 			if at.count > 0 {
@@ -130,6 +143,23 @@ func (r *ranker) lookUp(query string) ([]queryTerm, []dossier) {
 		return cmp.Or(cmp.Compare(b.best, a.best), cmp.Compare(a.segment, b.segment))
 	})
 	return terms, dossiers
+}
+
+// weighAbsent lets words that no chunk has count as much as the others do on
+// average: that a store of recipes never says "the" makes no recipe worse.
+func weighAbsent(terms []queryTerm, counts []uint64) {
+	var sum, found float64
+	for i, t := range terms {
+		if counts[i] > 0 && t.role == word {
+			sum += t.weight
+			found++
+		}
+	}
+	for i, t := range terms {
+		if counts[i] == 0 && t.role == word && found > 0 {
+			terms[i].weight = sum / found
+		}
+	}
 }
 
 // queryTerms returns the different terms of a query, in order.

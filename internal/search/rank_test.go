@@ -72,7 +72,8 @@ func TestRankLimit(t *testing.T) {
 	}
 }
 
-// TestRankScore checks scores against BM25 as it is written in textbooks.
+// TestRankScore checks scores against BM25 as it is written in textbooks, on the
+// scale of [Result].
 func TestRankScore(t *testing.T) {
 	texts := []string{"cat cat dog", "dog", "fish and dog and more of it"}
 	lengths, average := []float64{3, 1, 7}, 11.0/3
@@ -80,16 +81,24 @@ func TestRankScore(t *testing.T) {
 	bm25 := func(weight, n, length float64) float64 {
 		return weight * n * 2.2 / (n + 1.2*(1-0.75+0.75*length/average))
 	}
-	cat, dog, bird := idf(1), idf(3), idf(0)
-	best := 2.2 * (cat + dog + bird)
+	cat, dog := idf(1), idf(3)
+	best := 2.2 * (cat + dog) * 3 / 2 // a bird, which is nowhere, weighs as much as the others
 	want := []Result{
-		{Segment: 0, Score: (bm25(cat, 2, lengths[0]) + bm25(dog, 1, lengths[0])) / best},
-		{Segment: 1, Score: bm25(dog, 1, lengths[1]) / best},
-		{Segment: 2, Score: bm25(dog, 1, lengths[2]) / best},
+		{Segment: 0, Score: relevance((bm25(cat, 2, lengths[0]) + bm25(dog, 1, lengths[0])) / best)},
+		{Segment: 1, Score: relevance(bm25(dog, 1, lengths[1]) / best)},
+		{Segment: 2, Score: relevance(bm25(dog, 1, lengths[2]) / best)},
 	}
 	got := Rank(segments(texts...), []string{"dog cat bird"}, 10)
 	if diff := cmp.Diff(want, got, cmp.Comparer(func(a, b float64) bool { return math.Abs(a-b) < 1e-12 })); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+func TestRelevance(t *testing.T) {
+	for share, want := range map[float64]float64{0: 0, 1 / 2.2 / 2: 0.445, 1 / 2.2: 0.75, 0.8: 0.975, 1: 1} {
+		if got := relevance(share); math.Abs(got-want) > 5e-4 {
+			t.Errorf("%.3f: got %.4f, want %.3f", share, got, want)
+		}
 	}
 }
 
