@@ -59,7 +59,8 @@ type errStoreExpired struct{ error }
 
 // prepareSearch makes the vector stores of a run that can search them ready:
 // they count as used from now on, and files that were just given to the thread,
-// or are in a store of the run's own, are waited for, for a while.
+// or are in a store of the run's own, are waited for, for a while. Of a store of
+// the assistant, which may be large and growing, one file is enough.
 func (x *execution) prepareSearch(ctx context.Context) error {
 	if !x.has(understudy.ToolFileSearch) {
 		return nil
@@ -86,8 +87,10 @@ func (x *execution) prepareSearch(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, maxStoreWait)
 	defer cancel()
-	for _, id := range slices.Concat(x.run.ToolResources.VectorStoreIDs(), thread) {
-		if err := x.e.awaitIngestion(ctx, id); err != nil && !errors.Is(err, context.DeadlineExceeded) {
+	own := slices.Concat(x.run.ToolResources.VectorStoreIDs(), thread)
+	for _, id := range all {
+		some := !slices.Contains(own, id)
+		if err := x.e.awaitIngestion(ctx, id, some); err != nil && !errors.Is(err, context.DeadlineExceeded) {
 			return err
 		}
 	}

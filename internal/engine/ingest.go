@@ -272,28 +272,35 @@ func (e *Engine) giveUp(ctx context.Context, c store.IngestClaim, vf *understudy
 	})
 }
 
-// awaitIngestion returns once no file of a vector store is being ingested.
-func (e *Engine) awaitIngestion(ctx context.Context, storeID string) error {
+// awaitIngestion returns once no file of a vector store is being ingested, or once
+// one can be searched, if some are enough.
+func (e *Engine) awaitIngestion(ctx context.Context, storeID string, some bool) error {
 	for {
-		pending, err := e.settledStore(ctx, storeID)
-		if err != nil || !pending {
+		ready, err := e.settledStore(ctx, storeID, some)
+		if err != nil || ready {
 			return err
 		}
 	}
 }
 
-// settledStore waits until a vector store may have settled, if files of it are
-// being ingested. It reports whether they were.
-func (e *Engine) settledStore(ctx context.Context, storeID string) (pending bool, err error) {
+// settledStore waits until a vector store may have settled, unless it has what
+// awaitIngestion waits for. It reports whether it had that.
+func (e *Engine) settledStore(ctx context.Context, storeID string, some bool) (ready bool, err error) {
 	settled, leave := e.Store.Watch(storeID)
 	defer leave()
-	if pending, err = e.Store.IngestionsPending(ctx, storeID); err != nil || !pending {
+	s, err := e.Store.VectorStore(ctx, storeID)
+	switch {
+	case understudy.IsNotFound(err):
+		return true, nil
+	case err != nil:
 		return false, err
+	case s.FileCounts.InProgress == 0, some && s.FileCounts.Completed > 0:
+		return true, nil
 	}
 	select {
 	case <-settled:
-		return true, nil
+		return false, nil
 	case <-ctx.Done():
-		return true, ctx.Err()
+		return false, ctx.Err()
 	}
 }

@@ -374,11 +374,23 @@ func TestIngestInterrupted(t *testing.T) {
 	})
 }
 
-// TestRunAwaitsItsFiles shows that a run searches files that were given to its
-// thread, or to itself, a moment before, and does not wait for ever for one that
-// hangs.
-func TestRunAwaitsItsFiles(t *testing.T) {
-	for _, tc := range []struct{ hangs, own bool }{{false, false}, {true, false}, {false, true}} {
+// TestRunAwaitsFiles shows how long a run waits for a file that was given to a
+// vector store a moment before.
+func TestRunAwaitsFiles(t *testing.T) {
+	const hangs = time.Hour
+	for _, tt := range []struct {
+		name        string
+		owner       string
+		takes, want time.Duration
+		ready       bool // another file can be searched
+	}{
+		{"the thread's", "thread", 5 * time.Second, 5 * time.Second, true},
+		{"the thread's, hangs", "thread", hangs, time.Minute, false},
+		{"the run's", "run", 5 * time.Second, 5 * time.Second, true},
+		{"the assistant's only one", "assistant", 5 * time.Second, 5 * time.Second, false},
+		{"the assistant's only one, hangs", "assistant", hangs, time.Minute, false},
+		{"one of the assistant's", "assistant", hangs, 0, true},
+	} {
 		synctest.Test(t, func(t *testing.T) {
 			r := &reader{hold: make(chan struct{})}
 			l := newLibrary(t, r)
@@ -386,19 +398,22 @@ func TestRunAwaitsItsFiles(t *testing.T) {
 			l.stop()
 			l.config.Model = instant{}
 			l.start()
+			if tt.ready {
+				l.add("b.txt", "This can be read at once.", nil)
+			}
 			l.add("a.pdf", "%PDF", nil)
-			if !tc.hangs {
-				time.AfterFunc(5*time.Second, func() { close(r.hold) })
+			if tt.takes != hangs {
+				time.AfterFunc(tt.takes, func() { close(r.hold) })
 			}
 			at := time.Now()
+			a := &understudy.Assistant{ID: "asst_1", Object: "assistant", Model: "m"}
 			th := &understudy.Thread{ID: "thread_1", Object: "thread"}
 			run := &understudy.Run{ID: "run_1", Object: "thread.run", CreatedAt: at.Unix(), ExpiresAt: new(at.Unix() + 600), ThreadID: "thread_1", AssistantID: "asst_1",
 				Status: understudy.RunQueued, Model: "m", Instructions: new("Search."), Tools: []understudy.Tool{{Type: understudy.ToolFileSearch}}}
-			files := &understudy.FileSearchResources{VectorStoreIDs: []string{"vs_1"}}
-			if tc.own {
-				run.ToolResources.FileSearch = files
-			} else {
-				th.ToolResources.FileSearch = files
+			resources := map[string]*understudy.ToolResources{"assistant": &a.ToolResources, "thread": &th.ToolResources, "run": &run.ToolResources}
+			resources[tt.owner].FileSearch = &understudy.FileSearchResources{VectorStoreIDs: []string{"vs_1"}}
+			if err := l.db.CreateAssistant(t.Context(), a); err != nil {
+				t.Fatal(err)
 			}
 			if err := l.db.CreateRun(t.Context(), store.NewRun{Run: run, Thread: th}); err != nil {
 				t.Fatal(err)
@@ -409,12 +424,8 @@ func TestRunAwaitsItsFiles(t *testing.T) {
 					t.Fatal(err)
 				}
 			}
-			want := 5 * time.Second
-			if tc.hangs {
-				want = time.Minute
-			}
-			if got := time.Since(at); got != want {
-				t.Errorf("%+v: the run took %v, want %v", tc, got, want)
+			if got := time.Since(at); got != tt.want {
+				t.Errorf("%s: the run took %v, want %v", tt.name, got, tt.want)
 			}
 		})
 	}

@@ -156,17 +156,6 @@ func (t *tx) endIngestion(ctx context.Context, db *DB, c IngestClaim, set string
 	return nil
 }
 
-// IngestionsPending reports whether files of a store are still to be ingested.
-// A store that does not exist has none.
-func (db *DB) IngestionsPending(ctx context.Context, storeID string) (bool, error) {
-	var pending bool
-	err := one(ctx, db, "SELECT in_progress > 0 FROM vector_stores WHERE id = $1", []any{storeID}, &pending)
-	if errors.Is(err, sql.ErrNoRows) {
-		return false, nil
-	}
-	return pending, err
-}
-
 // IndexedFile is a file of a vector store that can be searched.
 type IndexedFile struct {
 	StoreID, FileID, Filename string
