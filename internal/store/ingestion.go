@@ -22,7 +22,7 @@ type IngestClaim struct {
 
 const (
 	segmentPrefix = "seg_"
-	// ingesting is how long after the claim a file's index may be stored.
+	// ingesting is how long after the claim the bytes of a file's index are kept for it.
 	ingesting = time.Hour
 )
 

@@ -2,8 +2,6 @@ package store
 
 import (
 	"context"
-	"database/sql"
-	"errors"
 	"fmt"
 	"time"
 
@@ -276,18 +274,19 @@ func (t *tx) loosen(ctx context.Context, key string, due int64) error {
 }
 
 // fasten takes a key out whose bytes belong to something from now on. It fails if
-// they may be gone already.
+// they may be gone already: from the time when they are due to be removed,
+// somebody may have been told so by [DB.LooseBlobs].
 func (t *tx) fasten(ctx context.Context, key string) error {
-	var found string
-	err := one(ctx, t, "SELECT key FROM loose_blobs WHERE key = $1", []any{key}, &found)
-	if errors.Is(err, sql.ErrNoRows) {
-		return fmt.Errorf("the bytes of %s came too late", key)
-	}
+	done, err := t.exec(ctx, "DELETE FROM loose_blobs WHERE key = $1 AND due_at > $2", key, now().Unix())
 	if err != nil {
 		return err
 	}
-	_, err = t.exec(ctx, "DELETE FROM loose_blobs WHERE key = $1", key)
-	return err
+	if n, err := done.RowsAffected(); err != nil {
+		return err
+	} else if n == 0 {
+		return fmt.Errorf("the bytes of %s came too late", key)
+	}
+	return nil
 }
 
 // LooseBlobs returns at most limit keys whose bytes, if there are any, belong to

@@ -7,6 +7,7 @@ import (
 	"slices"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
@@ -291,6 +292,33 @@ func TestIngestion(t *testing.T) {
 	if diff := cmp.Diff([]string{c.Segment}, loose(t, db)); diff != "" {
 		t.Errorf("loose once it is detached (-want +got):\n%s", diff)
 	}
+}
+
+// TestIndexComesTooLate shows that an index belongs to no file once its bytes are
+// due to be removed: a sweep may have been told so just before.
+func TestIndexComesTooLate(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := open(t)
+		id := newStore(t, db, newFile(t, db))
+		c, _, _, err := db.ClaimIngestion(t.Context(), "me", 24*time.Hour)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for len(loose(t, db)) == 0 {
+			time.Sleep(time.Minute) // virtual
+		}
+		if err := db.FinishIngestion(t.Context(), c, 1045); err == nil {
+			t.Error("an index was accepted whose bytes were to be removed")
+		}
+		if diff := cmp.Diff([]string{c.Segment}, loose(t, db)); diff != "" {
+			t.Errorf("loose afterwards (-want +got):\n%s", diff)
+		}
+		v, err := db.VectorStore(t.Context(), id)
+		if want := (understudy.FileCounts{InProgress: 1, Total: 1}); err != nil || v.FileCounts != want {
+			t.Errorf("got %+v, %v; want %+v", v, err, want)
+		}
+	})
 }
 
 // TestStoresTakeTurns shows that a file need not wait for all of those that were
