@@ -6,8 +6,9 @@
 // dialect's own demands), then a handler of the file named after its resource.
 // Handlers return errors, which error.go alone puts on the wire. Bodies are
 // checked against the declarations in schemas.go by the one validator in
-// schema.go before they are decoded. Streams (sse.go) and polls read the same
-// event log of the store; the engine is only told that there is work.
+// schema.go before they are decoded. Streams (sse.go) read the event log
+// of the store and polls (poll.go) its objects; the engine is only told that there
+// is work.
 //
 // In conformance mode (conformance.go), objects are made for requests of the
 // SDKs' generated test suites before the front sees them.

@@ -1,8 +1,8 @@
 // Package blob keeps the bytes of files, each under a key, in a folder.
 //
 // It knows nothing of what the bytes are or who may see them: names, purposes
-// and owners are rows of the store, and a key is the id of such a row, never a
-// name that a user chose.
+// and owners are rows of the store, and a key is an id that was made for the bytes
+// (of a file, of a part of an upload, of an index), never a name that a user chose.
 package blob
 
 import (
