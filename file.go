@@ -33,15 +33,26 @@ type File struct {
 	StatusDetails *string `json:"status_details"`
 }
 
-var searchable = []string{".c", ".cpp", ".cs", ".css", ".doc", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf", ".php", ".pptx", ".py", ".rb", ".sh", ".tex", ".ts", ".txt"}
+// searchable are the extensions that the hosted API documented for retrieval.
+var searchable = []string{
+	".c", ".cpp", ".cs", ".css", ".doc", ".docx", ".go", ".html", ".java", ".js", ".json", ".md", ".pdf", ".php", ".pptx", ".py",
+	".rb", ".sh", ".tex", ".ts", ".txt",
+}
 
 // Extension returns the extension of the file's name in lower case, with its dot;
 // "" if it has none.
 func (f *File) Extension() string { return strings.ToLower(path.Ext(f.Filename)) }
 
-// Searchable reports whether the protocol takes files with this extension for
-// file search. Files without one are taken.
+// Searchable reports whether the hosted API took files with this extension for
+// retrieval, which is what version 1 of the protocol goes by. Files without one are
+// taken. What can be read is for the engine to say, and more.
 func (f *File) Searchable() bool {
 	ext := f.Extension()
 	return ext == "" || slices.Contains(searchable, ext)
+}
+
+// UnsearchableFiles is what the hosted API says of files that it cannot search.
+// extensions lists theirs, separated by commas.
+func UnsearchableFiles(extensions string) string {
+	return "Files with extensions [" + extensions + "] are not supported for retrieval. See https://platform.openai.com/docs/assistants/tools/file-search/supported-files"
 }

@@ -37,6 +37,11 @@ type Upload struct {
 	File      *File        `json:"file,omitempty"` // once it is completed
 }
 
+// ClosedUpload is the error for an upload that is to be changed and is not pending.
+func ClosedUpload(u *Upload) *Error {
+	return Invalid("Upload '%s' is %s. Only a pending upload can be changed.", u.ID, u.Status)
+}
+
 // UploadPart is a piece of an [Upload].
 type UploadPart struct {
 	ID        string `json:"id"`

@@ -157,7 +157,7 @@ func (s *server) makeFile(ctx context.Context, id string, parts []string, sum []
 		return nil, invalidParam("md5", "invalid_value", "Invalid 'md5': the parts in this order have another checksum.")
 	case errors.Is(err, fs.ErrNotExist): // let go of by another request, unless they were lost
 		if u, lookErr := s.Store.Upload(ctx, id); lookErr == nil && u.Status != understudy.UploadPending {
-			return nil, understudy.Invalid("Upload '%s' is %s. Only a pending upload can be changed.", id, u.Status)
+			return nil, understudy.ClosedUpload(u)
 		}
 		return nil, err
 	case err != nil:

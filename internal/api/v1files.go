@@ -93,9 +93,7 @@ func (s *server) checkSearchable(ctx context.Context, ids []string) error {
 	if len(refused) == 0 {
 		return nil
 	}
-	return invalidParam("file_ids", "unsupported_file", fmt.Sprintf(
-		"Files with extensions [%s] are not supported for retrieval. See https://platform.openai.com/docs/assistants/tools/file-search/supported-files",
-		abbreviate(strings.Join(refused, ", "))))
+	return invalidParam("file_ids", understudy.VectorStoreFileUnsupported, understudy.UnsearchableFiles(abbreviate(strings.Join(refused, ", "))))
 }
 
 func (s *server) createAssistantV1(w http.ResponseWriter, r *http.Request) error {

@@ -18,17 +18,17 @@ import (
 	"github.com/understudy-dev/understudy/internal/sandbox"
 )
 
-// Limits of extraction.
 const (
 	maxText        = 64 << 20 // bytes of text of one document
+	sniffed        = 4096     // bytes of a document that are looked at to see what it is
 	extractTimeout = 2 * time.Minute
+
 	// extractKey begins the keys of the sessions in which documents are read. No
 	// thread's id begins like that.
 	extractKey = "extract:"
 	// extractedFile is where extract.py puts the text, and reasonFile why there is none.
 	extractedFile = "extracted.txt"
 	reasonFile    = "reason.txt"
-	sniffed       = 4096 // bytes of a document that are looked at to see what it is
 )
 
 // extractError is the last word on a document: trying again would not help. Code
@@ -269,9 +269,7 @@ func invalid(format string, args ...any) *extractError {
 	return &extractError{Code: understudy.VectorStoreFileInvalid, Message: fmt.Sprintf(format, args...)}
 }
 
-// unsupported is what the hosted API says of a file type.
+// unsupported says that files of a type are not read at all.
 func unsupported(ext string) *extractError {
-	return &extractError{Code: understudy.VectorStoreFileUnsupported, Message: fmt.Sprintf(
-		"Files with extensions [%s] are not supported for retrieval. See https://platform.openai.com/docs/assistants/tools/file-search/supported-files",
-		cmp.Or(ext, "none"))}
+	return &extractError{Code: understudy.VectorStoreFileUnsupported, Message: understudy.UnsearchableFiles(cmp.Or(ext, "none"))}
 }

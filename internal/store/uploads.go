@@ -43,7 +43,7 @@ func (t *tx) pendingUpload(ctx context.Context, id string) (*understudy.Upload, 
 		u.Status = understudy.UploadExpired // the sweep is yet to come
 	}
 	if u.Status != understudy.UploadPending {
-		return nil, understudy.Invalid("Upload '%s' is %s. Only a pending upload can be changed.", id, u.Status)
+		return nil, understudy.ClosedUpload(u)
 	}
 	return u, nil
 }
