@@ -112,7 +112,9 @@
 //
 //   - An endpoint: a row in api/routes.go, a handler beside its siblings, a method
 //     of [store.DB].
-//   - A field of an object: the struct here, its schema in api/schemas.go.
+//   - A field of an object: the struct here, its schema in api/schemas*.go.
+//   - What a dialect is and how it shows an object: api/dialect.go, view.go and v1.go.
+//   - A kind of document that can be searched: engine/extract.go and extract.py.
 //   - A kind of upstream, or a quirk of one: [model], with a test in quirks_test.go.
 //   - What a session may do: [sandbox], with a case in its hostile tests.
 //   - A setting: the configuration in cmd/understudy/config.go and docs/configuration.md.

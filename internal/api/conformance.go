@@ -20,7 +20,7 @@ import (
 // check whether the answer is of the SDK's type. For such a request, real objects
 // are made through the API itself (provision.go), the ids replaced by theirs, and
 // the request is handed to the real handler; afterwards they are deleted. No
-// answer is made up.
+// answer is made up; how some are shown is specView's to say.
 //
 // It is not for production: a misspelt id is answered there with 404, not here.
 type conformance struct {

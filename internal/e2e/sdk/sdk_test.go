@@ -49,8 +49,8 @@ type program struct {
 	what    string // its line below the table
 }
 
-// sdks are the rows of the table: the last of every major version that has the
-// Assistants API, the last that speaks version 1 of it, and the newest to be had.
+// sdks are the rows of the table: one of every major version at least that has the
+// Assistants API, the last that speaks version 1 of it, and a recent one.
 var sdks = []sdk{
 	{language: "Python", pkg: "openai", version: "3.52.0", suite: true, programs: pythonPrograms},
 	{language: "Python", pkg: "openai", version: "3.3.1", suite: true, programs: pythonPrograms},
