@@ -6,7 +6,7 @@ const (
 	DefaultSearchResults = 10
 )
 
-// SearchRequest asks for the passages of files that say most about a question.
+// SearchRequest asks for the chunks of files that say most about a question.
 type SearchRequest struct {
 	Queries        []string // one question, or several that are asked at once
 	MaxResults     int      // 1 to [MaxSearchResults]
@@ -16,7 +16,7 @@ type SearchRequest struct {
 	RewriteQuery   bool     // whether the query may be rewritten before it is searched for
 }
 
-// SearchHit is a passage that a search found.
+// SearchHit is a chunk that a search found.
 type SearchHit struct {
 	StoreID, FileID, Filename string
 	Score                     float64 // 0 to 1; higher is better

@@ -99,7 +99,7 @@ type CodeImage struct {
 // FileSearchCall is a search and its results. Results is never null.
 //
 // Queries and CitationIndex extend the protocol, so that one can see what the
-// model looked for and which passage a marker such as 【4:0†report.pdf】 means:
+// model looked for and which chunk a marker such as 【4:0†report.pdf】 means:
 // the result 0 of the call whose index is 4. Both are absent until the model has
 // written the call.
 type FileSearchCall struct {
@@ -121,7 +121,7 @@ type FileSearchRanking struct {
 	ScoreThreshold Float  `json:"score_threshold"`
 }
 
-// FileSearchResult is one passage found. Content is shown only to callers who
+// FileSearchResult is one chunk found. Content is shown only to callers who
 // asked for it.
 type FileSearchResult struct {
 	FileID     string              `json:"file_id"`
@@ -131,7 +131,7 @@ type FileSearchResult struct {
 	Content    []FileSearchContent `json:"content,omitempty"`
 }
 
-// FileSearchContent is the text of a passage.
+// FileSearchContent is the text of a chunk.
 type FileSearchContent struct {
 	Type string `json:"type"` // always "text"
 	Text string `json:"text"`

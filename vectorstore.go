@@ -137,14 +137,14 @@ const (
 	ChunkingOther  = "other"
 )
 
-// ChunkingStrategy says how a file's text is cut into passages. Files always
+// ChunkingStrategy says how a file's text is cut into chunks. Files always
 // show a static one; auto is what requests may ask for.
 type ChunkingStrategy struct {
 	Type   string          `json:"type"`
 	Static *StaticChunking `json:"static,omitempty"` // of type static
 }
 
-// StaticChunking is the size of passages and how far each reaches into the one
+// StaticChunking is the size of chunks and how far each reaches into the one
 // before it, in tokens.
 type StaticChunking struct {
 	MaxChunkSizeTokens int `json:"max_chunk_size_tokens"` // [MinChunkSize] to [MaxChunkSize]
@@ -162,7 +162,7 @@ func (c ChunkingStrategy) Resolved() ChunkingStrategy {
 	}}
 }
 
-// Tokens returns the size and the overlap of the passages that c asks for.
+// Tokens returns the size and the overlap of the chunks that c asks for.
 func (c ChunkingStrategy) Tokens() (size, overlap int) {
 	s := c.Resolved().Static
 	return s.MaxChunkSizeTokens, s.ChunkOverlapTokens

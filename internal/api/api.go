@@ -37,7 +37,7 @@ type Engine interface {
 type Searcher interface {
 	// Ingest says that there are files to ingest. It does not block.
 	Ingest()
-	// Search returns the passages of the stores' files that say most about the
+	// Search returns the chunks of the stores' files that say most about the
 	// queries, best first.
 	Search(ctx context.Context, storeIDs []string, q understudy.SearchRequest) ([]understudy.SearchHit, error)
 	// FileText returns the text of a file of a store, as it is searched.

@@ -80,7 +80,7 @@ func storeFiles(now time.Time, ids []string, c understudy.ChunkingStrategy, a un
 	return files
 }
 
-// checkChunking refuses passages that overlap by more than a half.
+// checkChunking refuses chunks that overlap by more than a half.
 func checkChunking(path string, c understudy.ChunkingStrategy) error {
 	if size, overlap := c.Tokens(); overlap > size/2 {
 		param := path + "chunking_strategy.static.chunk_overlap_tokens"

@@ -23,19 +23,19 @@ type citations struct {
 	held string // the beginning of what may be a marker
 }
 
-// passage is a piece of text: a whole marker, or text without one.
-type passage struct {
+// fragment is a piece of text: a whole marker, or text without one.
+type fragment struct {
 	text   string
 	marker bool
 }
 
 // read takes the next piece of the text and returns what can be passed on.
-func (c *citations) read(piece string) (ready []passage) {
+func (c *citations) read(piece string) (ready []fragment) {
 	s := c.held + piece
 	c.held = ""
 	plain := func(text string) {
 		if text != "" {
-			ready = append(ready, passage{text: text})
+			ready = append(ready, fragment{text: text})
 		}
 	}
 	for {
@@ -51,7 +51,7 @@ func (c *citations) read(piece string) (ready []passage) {
 		switch {
 		case end >= 0 && (again < 0 || end < again+len(markerStart)):
 			end += len(markerEnd)
-			ready = append(ready, passage{text: s[:end], marker: true})
+			ready = append(ready, fragment{text: s[:end], marker: true})
 			s = s[end:]
 		case again >= 0: // the first was none
 			plain(s[:again+len(markerStart)])
@@ -89,9 +89,9 @@ func parseMarker(s string) (call, result int, ok bool) {
 // source is the place that a marker stands for.
 type source struct{ call, result int }
 
-// cited returns the file that a passage cites, "" if it is no marker or stands
+// cited returns the file that a fragment cites, "" if it is no marker or stands
 // for nothing that was found in this thread.
-func (x *execution) cited(p passage) string {
+func (x *execution) cited(p fragment) string {
 	if !p.marker {
 		return ""
 	}
@@ -113,7 +113,7 @@ func (x *execution) remember(c *understudy.FileSearchCall) {
 	x.lastCitation = max(x.lastCitation, c.CitationIndex)
 }
 
-// nextCitation returns the number by which passages of the i-th call of a turn are
+// nextCitation returns the number by which results of the i-th call of a turn are
 // cited: as in the hosted API, where the call's output stands in the conversation,
 // counting two messages before the user's first. No two calls of a thread that
 // the model sees share it.
@@ -125,10 +125,10 @@ func (x *execution) nextCitation(i int) int {
 // writeText appends a piece of text to the message's last part, which is a text.
 func (x *execution) writeText(piece string) error {
 	if !x.has(understudy.ToolFileSearch) {
-		return x.writePassage(passage{text: piece})
+		return x.writeFragment(fragment{text: piece})
 	}
 	for _, p := range x.writing.citations.read(piece) {
-		if err := x.writePassage(p); err != nil {
+		if err := x.writeFragment(p); err != nil {
 			return err
 		}
 	}
@@ -139,12 +139,12 @@ func (x *execution) writeText(piece string) error {
 // else follows it.
 func (x *execution) settle() error {
 	if rest := x.writing.citations.rest(); rest != "" {
-		return x.writePassage(passage{text: rest})
+		return x.writeFragment(fragment{text: rest})
 	}
 	return nil
 }
 
-func (x *execution) writePassage(p passage) error {
+func (x *execution) writeFragment(p fragment) error {
 	w := x.writing
 	delta := &understudy.TextDelta{Value: p.text}
 	if w.runes == 0 { // the part's first delta says so

@@ -7,8 +7,8 @@ import (
 	"github.com/google/go-cmp/cmp"
 )
 
-// marked renders passages with markers in square brackets.
-func marked(all []passage) (out []string) {
+// marked renders fragments with markers in square brackets.
+func marked(all []fragment) (out []string) {
 	for _, p := range all {
 		if p.marker {
 			p.text = "[" + p.text + "]"
@@ -39,12 +39,12 @@ func TestCitations(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			var c citations
-			var got []passage
+			var got []fragment
 			for _, p := range test.pieces {
 				got = append(got, c.read(p)...)
 			}
 			if rest := c.rest(); rest != "" {
-				got = append(got, passage{text: rest})
+				got = append(got, fragment{text: rest})
 			}
 			if diff := cmp.Diff(test.want, marked(got)); diff != "" {
 				t.Error(diff)

@@ -1,6 +1,7 @@
 // Package engine executes runs: it claims them, talks to the model, calls the
-// tools, and appends what happens to the run's event log. It knows nothing of
-// HTTP; whoever creates a run tells it by [Engine.Start].
+// tools, and appends what happens to the run's event log. It also makes files
+// searchable that are in vector stores. It knows nothing of HTTP; whoever creates
+// a run, or adds a file, tells it by [Engine.Start] or [Engine.Ingest].
 //
 // The life of a run here: engine.go claims it and guards its deadlines,
 // execute.go goes round between model and tools, conversation.go says what the
@@ -10,8 +11,9 @@
 // answer links to, and outcome.go ends the run.
 //
 // The way of a file into a vector store: ingest.go claims it, extract.go gets the
-// text out of it, package search indexes that, and segments.go keeps the indexes
-// that are in use in memory.
+// text out of it (extract_text.go if it is plain text, extract.py in the sandbox if
+// not), package search indexes that, and segments.go keeps the indexes that are in
+// use in memory. loose.go removes the bytes of what has left.
 package engine
 
 import (
@@ -47,7 +49,8 @@ type manager struct{ *sandbox.Manager }
 
 func (m manager) Open(key, name string) (io.ReadCloser, error) { return m.Manager.Open(key, name) }
 
-// Files keeps the bytes of files under their ids.
+// Files keeps the bytes of files under their ids, and those of indexes under keys
+// that the store makes.
 type Files interface {
 	Put(ctx context.Context, id string, r io.Reader) (int64, error)
 	Delete(id string) error
@@ -115,7 +118,8 @@ var (
 // lastWrites bounds what is written after a context has ended.
 const lastWrites = 10 * time.Second
 
-// Engine executes runs. Make one with [New]; it works while [Engine.Run] does.
+// Engine executes runs, and ingests and searches the files of vector stores. Make
+// one with [New]; it works while [Engine.Run] does.
 type Engine struct {
 	Config
 

@@ -30,7 +30,7 @@ type execution struct {
 	kept     int64             // bytes of those files
 
 	shown        int               // messages of the conversation that the model has seen last
-	sources      map[source]string // ids of the files that passages can be cited from
+	sources      map[source]string // ids of the files that can be cited, by the results that are from them
 	lastCitation int               // the highest number of a call among them
 
 	writing *writing        // the message being written

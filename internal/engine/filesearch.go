@@ -16,7 +16,7 @@ import (
 const (
 	defaultSearchResults = 20
 	searchResultsGPT35   = 5
-	searchTokens         = 16_000 // of the passages that one call shows to the model
+	searchTokens         = 16_000 // of the chunks that one call shows to the model
 	maxQueries           = 8      // of one call
 	maxQueryLength       = 4096   // bytes
 	maxStoreWait         = 60 * time.Second

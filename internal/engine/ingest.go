@@ -187,7 +187,7 @@ func (e *Engine) loadSegment(key string) (*search.Segment, error) {
 	})
 }
 
-// Search finds passages in the completed files of vector stores: those that fit
+// Search finds chunks in the completed files of vector stores: those that fit
 // best first, at most q.MaxResults. Stores that do not exist hold nothing; a file
 // that is in several counts once.
 func (e *Engine) Search(ctx context.Context, storeIDs []string, q understudy.SearchRequest) ([]understudy.SearchHit, error) {

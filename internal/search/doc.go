@@ -1,4 +1,4 @@
-// Package search finds the passages of documents that say most about a question.
+// Package search finds the chunks of documents that say most about a question.
 // It is pure: bytes and strings in, bytes and numbers out. It reads no files,
 // starts no goroutines and knows nothing of vector stores, models or the network.
 //
