@@ -55,6 +55,7 @@ var testRooms = map[string][]string{
 	"internal/e2e/crash":     {".", "internal/model/modeltest"},
 	"internal/e2e/filetypes": {"internal/pyenv", "internal/sandbox", "python"},
 	"internal/e2e/replay":    {"internal/e2e/differences", "internal/e2e/program"},
+	"internal/e2e/sdk":       {"internal/e2e/program"},
 }
 
 // stdlibOnly are the packages that import nothing from outside this module.

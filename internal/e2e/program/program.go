@@ -1,9 +1,11 @@
-// Package program builds and starts the server for tests of the whole of it.
+// Package program builds and starts the server for tests of the whole of it, and
+// finds what else they need.
 package program
 
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -13,55 +15,92 @@ import (
 )
 
 // startTimeout is what a server may take to be ready.
-const startTimeout = 30 * time.Second
+const startTimeout = time.Minute
 
-// Start builds the program and starts "serve" with its data in a new folder, the
-// rehearsal model, the Python environment that the tests were given, and the
-// given flags. It returns the server's URL. The server is stopped when the test
-// ends, and its log is shown if the test failed.
-func Start(t *testing.T, flags ...string) (url string) {
-	t.Helper()
-	dir := t.TempDir()
-	bin, ready := filepath.Join(dir, "understudy"), filepath.Join(dir, "ready")
-	if out, err := exec.Command("go", "build", "-o", bin, "github.com/understudy-dev/understudy/cmd/understudy").CombinedOutput(); err != nil {
-		t.Fatalf("build: %v\n%s", err, out)
+// Build builds the program into dir and returns its path.
+func Build(dir string) (bin string, err error) {
+	bin = filepath.Join(dir, "understudy")
+	out, err := exec.Command("go", "build", "-o", bin, "github.com/understudy-dev/understudy/cmd/understudy").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("build: %w\n%s", err, out)
 	}
+	return bin, nil
+}
+
+// Serve starts "serve" with its data in dir, the rehearsal model, the Python
+// environment that the tests were given, and the given flags. It returns the
+// server's URL once it is ready. stop must be called in the end: it stops the
+// server, waits for it, and returns its log, and an error if it ended badly.
+func Serve(bin, dir string, flags ...string) (url string, stop func() (log string, err error), err error) {
+	ready := filepath.Join(dir, "ready")
 	cmd := exec.Command(bin, append([]string{
 		"serve", "--listen", "127.0.0.1:0", "--data", filepath.Join(dir, "data"), "--ready-file", ready, "--no-setup", "--model", "rehearsal",
 		"--python", os.Getenv("UNDERSTUDY_TEST_PYTHON"), "--packages", os.Getenv("UNDERSTUDY_TEST_PACKAGES"),
 	}, flags...)...)
-	var log bytes.Buffer
-	cmd.Stderr = &log
+	var output bytes.Buffer
+	cmd.Stderr = &output
 	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
+		return "", nil, err
 	}
-	ended := make(chan error, 1)
-	go func() { ended <- cmd.Wait() }()
-	t.Cleanup(func() {
+	ended := make(chan struct{})
+	var outcome error
+	go func() {
+		outcome = cmd.Wait()
+		close(ended)
+	}()
+	stop = func() (string, error) {
 		_ = cmd.Process.Signal(os.Interrupt) // it may be gone already
-		if err := <-ended; err != nil {
-			t.Errorf("the server ended with %v", err)
-		}
-		if t.Failed() {
-			t.Logf("server log:\n%s", log.String())
-		}
-	})
+		<-ended
+		return output.String(), outcome
+	}
 	tick := time.NewTicker(20 * time.Millisecond) // another process: its file is all there is to wait for
 	defer tick.Stop()
 	deadline := time.After(startTimeout)
 	for {
 		if b, err := os.ReadFile(ready); err == nil {
-			return strings.TrimSpace(string(b))
+			return strings.TrimSpace(string(b)), stop, nil
 		}
 		select {
 		case <-tick.C:
-		case err := <-ended:
-			ended <- err
-			t.Fatal("the server ended before it was ready")
+		case <-ended:
+			return "", nil, fmt.Errorf("the server ended before it was ready: %v\n%s", outcome, output.String())
 		case <-deadline:
-			t.Fatalf("the server is not ready after %v", startTimeout)
+			log, _ := stop()
+			return "", nil, fmt.Errorf("the server is not ready after %v:\n%s", startTimeout, log)
 		}
 	}
+}
+
+// Start builds the program and starts it as [Serve] does, with its data in a new
+// folder. The server is stopped when the test ends, which it fails if the server
+// ended badly; its log is shown if the test failed.
+func Start(t *testing.T, flags ...string) (url string) {
+	t.Helper()
+	dir := t.TempDir()
+	bin, err := Build(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return StartBuilt(t, bin, dir, flags...)
+}
+
+// StartBuilt is [Start] for a program that was built before, with its data in dir.
+func StartBuilt(t *testing.T, bin, dir string, flags ...string) (url string) {
+	t.Helper()
+	url, stop, err := Serve(bin, dir, flags...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		log, err := stop()
+		if err != nil {
+			t.Errorf("the server ended with %v", err)
+		}
+		if t.Failed() {
+			t.Logf("server log:\n%s", log)
+		}
+	})
+	return url
 }
 
 // Contract returns the path of what elem names in the folder of what is known

@@ -6,6 +6,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	harness "github.com/understudy-dev/understudy/internal/e2e/program"
 )
 
 // nodeBefore makes npm choose, for what an SDK needs, the versions that were
@@ -33,7 +35,7 @@ var azureNodePrograms = []program{
 func TestNode(t *testing.T) {
 	t.Parallel()
 	_, err := exec.LookPath("npm")
-	need(t, "node and npm", err == nil)
+	harness.Need(t, "node and npm", proves, err == nil)
 	for _, s := range of("Node") {
 		t.Run(s.pkg+"@"+s.version, func(t *testing.T) {
 			t.Parallel()

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 	"testing"
+
+	harness "github.com/understudy-dev/understudy/internal/e2e/program"
 )
 
 // examplesVersion is the last source distribution of the Python SDK with
@@ -88,7 +90,7 @@ func python(t *testing.T) string {
 			return strings.TrimSpace(string(out))
 		}
 	}
-	need(t, "a python with pip", false)
+	harness.Need(t, "a python with pip", proves, false)
 	return ""
 }
 

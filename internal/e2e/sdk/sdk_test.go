@@ -21,12 +21,17 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	harness "github.com/understudy-dev/understudy/internal/e2e/program"
 )
 
 var writeTable = flag.Bool("table", false, "write the results to the table of the README")
 
 // programTimeout bounds one program, which takes a few seconds.
 const programTimeout = 2 * time.Minute
+
+// proves is what is lost when tests are skipped.
+const proves = "the proof that clients work"
 
 // suiteTimeout bounds one generated suite, and what has to be compiled for it.
 const suiteTimeout = 8 * time.Minute
@@ -85,18 +90,18 @@ func run(m *testing.M) int {
 		return 1
 	}
 	defer os.RemoveAll(dir)
-	if err := build(dir); err != nil {
+	if binary, err = harness.Build(dir); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
-	address, stop, err := start(dir, "--conformance")
+	address, stop, err := harness.Serve(binary, dir, "--conformance")
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		return 1
 	}
 	conformance = address + "/v1"
 	code := m.Run()
-	if log := stop(); code != 0 {
+	if log, _ := stop(); code != 0 { // it tells more than how the server ended
 		fmt.Fprintf(os.Stderr, "the log of the server in conformance mode:\n%s\n", tail(log, 4000))
 	}
 	text, err := table()
@@ -154,36 +159,18 @@ func bareEnv(home string) []string {
 
 func tail(s string, n int) string { return s[max(0, len(s)-n):] }
 
-// need skips the test for want of something, or fails it in CI.
-func need(t *testing.T, what string, have bool) {
-	t.Helper()
-	if have {
-		return
-	}
-	if os.Getenv("CI") == "true" {
-		t.Fatalf("CI must have %s", what)
-	}
-	t.Skipf("SKIPPED, and with it the proof that clients work: no %s", what)
-}
-
 // seeds returns the folder of the two documents the project comes from.
 func seeds(t *testing.T) string {
 	t.Helper()
 	dir := os.Getenv("UNDERSTUDY_SEEDS")
 	if dir == "" {
-		root, err := root()
+		root, err := harness.Module()
 		if err != nil {
 			t.Fatal(err)
 		}
 		dir = filepath.Join(root, "..", "shared", "seeds")
 	}
 	_, err := os.Stat(dir)
-	need(t, "the two documents in "+dir, err == nil)
+	harness.Need(t, "the two documents (UNDERSTUDY_SEEDS)", proves, err == nil)
 	return dir
-}
-
-// root returns the folder of the repository.
-func root() (string, error) {
-	out, err := exec.Command("go", "list", "-m", "-f", "{{.Dir}}").Output()
-	return strings.TrimSpace(string(out)), err
 }

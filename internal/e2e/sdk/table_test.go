@@ -8,6 +8,8 @@ import (
 	"strings"
 	"sync"
 	"testing"
+
+	harness "github.com/understudy-dev/understudy/internal/e2e/program"
 )
 
 // results is what the tests found, for the table, by the name of the SDK.
@@ -98,7 +100,7 @@ func table() (string, error) {
 
 // compareReadme says whether the README has the table, or writes it there.
 func compareReadme(text string, write bool) error {
-	dir, err := root()
+	dir, err := harness.Module()
 	if err != nil {
 		return err
 	}
