@@ -36,7 +36,7 @@ type Config struct {
 	Data            string        `koanf:"data"`
 	APIKeyFile      string        `koanf:"api_key_file"`
 	DownloadInputs  bool          `koanf:"download_inputs"` // let clients download what they uploaded for assistants
-	Conformance     bool          `koanf:"conformance"`     // make up objects for the SDKs' generated test suites
+	Conformance     bool          `koanf:"conformance"`     // make objects for the SDKs' generated test suites
 	ShutdownTimeout time.Duration `koanf:"shutdown_timeout"`
 	Entra           EntraConfig   `koanf:"entra"`
 	Log             LogConfig     `koanf:"log"`

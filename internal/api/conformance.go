@@ -82,53 +82,45 @@ func endpoint(method string, path []string) string {
 // adjustments are placeholders that the contract refuses, so that the suites
 // could not pass against the hosted API either. They are changed here and
 // nowhere else. body is never nil.
-var adjustments = map[string]struct {
-	why    string
-	change func(p *provision, body map[string]any)
-}{
-	"POST assistants":   {oneStoreWhy, func(_ *provision, body map[string]any) { oneStore(body) }},
-	"POST threads":      {oneStoreWhy, func(_ *provision, body map[string]any) { oneStore(body) }},
-	"POST threads/runs": {oneStoreWhy, func(_ *provision, body map[string]any) { oneStore(body["thread"]) }},
-	"POST threads/{}/runs/{}/submit_tool_outputs": {
-		why: "an output belongs to a call, and each call has one output; the suites send {}, and some the same call thrice",
-		change: func(p *provision, body map[string]any) {
-			outputs, _ := body["tool_outputs"].([]any)
-			for i, o := range outputs {
-				if o, ok := o.(map[string]any); ok && i < len(p.calls) {
-					o["tool_call_id"] = p.calls[i]
-				}
+var adjustments = map[string]func(p *provision, body map[string]any){
+	"POST assistants":   func(_ *provision, body map[string]any) { oneStore(body) },
+	"POST threads":      func(_ *provision, body map[string]any) { oneStore(body) },
+	"POST threads/runs": func(_ *provision, body map[string]any) { oneStore(body["thread"]) },
+	// An output belongs to a call, and each call has one output; the suites send {},
+	// and some the same call thrice.
+	"POST threads/{}/runs/{}/submit_tool_outputs": func(p *provision, body map[string]any) {
+		outputs, _ := body["tool_outputs"].([]any)
+		for i, o := range outputs {
+			if o, ok := o.(map[string]any); ok && i < len(p.calls) {
+				o["tool_call_id"] = p.calls[i]
 			}
-		},
+		}
 	},
-	"POST vector_stores/{}/file_batches": {
-		why: "file_ids and files exclude each other, and one is needed; the suites send both or neither",
-		change: func(p *provision, body map[string]any) {
-			switch {
-			case body["files"] != nil:
-				for _, k := range []string{"file_ids", "attributes", "chunking_strategy"} {
-					delete(body, k)
-				}
-			case body["file_ids"] == nil:
-				body["file_ids"] = []any{"file_id"}
+	// file_ids and files exclude each other, and one is needed; the suites send both
+	// or neither.
+	"POST vector_stores/{}/file_batches": func(_ *provision, body map[string]any) {
+		switch {
+		case body["files"] != nil:
+			for _, k := range []string{"file_ids", "attributes", "chunking_strategy"} {
+				delete(body, k)
 			}
-		},
+		case body["file_ids"] == nil:
+			body["file_ids"] = []any{"file_id"}
+		}
 	},
-	"POST uploads/{}/complete": {
-		why:    "a checksum has to be the file's; the suites send the word md5",
-		change: func(_ *provision, body map[string]any) { delete(body, "md5") },
-	},
+	// A checksum has to be the file's; the suites send the word md5.
+	"POST uploads/{}/complete": func(_ *provision, body map[string]any) { delete(body, "md5") },
 }
 
-// queryAdjustments are the same for queries, from which they are removed.
-var queryAdjustments = map[string]struct{ sent, why string }{
-	"limit":   {"0", "a limit is from 1 to 100"},
-	"purpose": {"purpose", "no file has this purpose, so that no cursor could be right"},
+// queryAdjustments are the same for queries, from which these values are removed.
+var queryAdjustments = map[string]string{
+	"limit":   "0",       // a limit is from 1 to 100
+	"purpose": "purpose", // no file has this purpose, so that no cursor could be right
 }
-
-const oneStoreWhy = "vector_store_ids and vector_stores exclude each other; the suites send both"
 
 // oneStore removes vector_stores from the tool resources of an assistant or a
-// thread that names vector_store_ids too.
+// thread that names vector_store_ids too: they exclude each other, and the suites
+// send both.
 func oneStore(v any) {
 	object, _ := v.(map[string]any)
 	resources, _ := object["tool_resources"].(map[string]any)
@@ -163,7 +155,7 @@ func (p *provision) rewrite(path []string) (*http.Request, error) {
 	q.URL.Path, q.URL.RawPath, q.URL.RawQuery = p.prefix+"/"+strings.Join(path, "/"), "", query.Encode()
 	if isJSON {
 		if adjust, ok := adjustments[p.endpoint]; ok {
-			adjust.change(p, body)
+			adjust(p, body)
 		}
 		v, err := p.value("", body)
 		if err != nil {
@@ -206,8 +198,8 @@ func (p *provision) readBody() (body map[string]any, isJSON bool, err error) {
 
 // query replaces cursors and what else the contract refuses in a query.
 func (p *provision) query(path []string, query url.Values) error {
-	for name, a := range queryAdjustments {
-		if query.Get(name) == a.sent {
+	for name, sent := range queryAdjustments {
+		if query.Get(name) == sent {
 			query.Del(name)
 		}
 	}
