@@ -72,8 +72,13 @@ type window struct {
 	ends  []int // ascending; the last is read
 }
 
-// maxBlock is how many bytes are tokenized at a time.
-const maxBlock = 32 << 10
+const (
+	// maxBlock is how many bytes are tokenized at a time.
+	maxBlock = 32 << 10
+	// maxSpace is how many characters of white space in a row are: for each line
+	// break, the codec looks through all that follow it. No token has as many.
+	maxSpace = 512
+)
 
 // fill tokenizes until n tokens are there or the text is at its end.
 func (w *window) fill(n int) {
@@ -119,6 +124,7 @@ func validate(block string) string {
 // token can go over, if possible. Tokens never hold both the last newline of some
 // and what follows, and a space only before the word that it is followed by.
 func blockLength(text string) int {
+	text = text[:longSpace(text)]
 	if len(text) <= maxBlock {
 		return len(text)
 	}
@@ -143,6 +149,23 @@ func blockLength(text string) int {
 		}
 	}
 	return n
+}
+
+// longSpace returns where more than maxSpace characters of white space have been in
+// a row, or the length of text if there is no such place in its first block.
+func longSpace(text string) int {
+	run := 0
+	for i, r := range text[:min(len(text), maxBlock)] {
+		switch {
+		case !unicode.IsSpace(r):
+			run = 0
+		case run == maxSpace:
+			return i
+		default:
+			run++
+		}
+	}
+	return len(text)
 }
 
 // cut returns how many tokens, at most limit, the chunk at start is to have.

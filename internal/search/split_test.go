@@ -141,6 +141,7 @@ func hostile(n int) map[string]string {
 		"camels":     strings.Repeat("aB", n/2),
 		"digits":     strings.Repeat("7", n),
 		"emoji":      strings.Repeat("👩‍👩‍👧", n/18),
+		"blank":      strings.Repeat(" \n", n/2),
 	}
 }
 
@@ -165,6 +166,28 @@ func TestHostileTextIsLinear(t *testing.T) {
 		t.Logf("%-10s %8v for 25 kB, %8v for 200 kB", name, took[0].Round(time.Microsecond), took[1].Round(time.Microsecond))
 		if took[1] > took[0]*factor*4 && took[1] > time.Second {
 			t.Errorf("%s: %v for 25 kB, %v for 200 kB", name, took[0], took[1])
+		}
+	}
+}
+
+// White space is tokenized in pieces: the codec's time for a run of it that has
+// line breaks is quadratic, and a block of nothing else took half a second.
+func TestBlockLength(t *testing.T) {
+	space := func(n int) string { return strings.Repeat(" \n", n/2) }
+	for _, c := range []struct {
+		name, text string
+		want       int
+	}{
+		{"short", "one two", 7},
+		{"as much as is allowed", "a" + space(maxSpace) + "b", 2 + maxSpace},
+		{"more", "a" + space(maxSpace+2) + "b", 1 + maxSpace},
+		{"nothing else", space(10 * maxSpace), maxSpace},
+		{"wide", strings.Repeat("\u3000", maxSpace+1), 3 * maxSpace},
+		{"several runs", strings.Repeat(space(maxSpace)+"a", 3), 3 * (maxSpace + 1)},
+		{"beyond the block", strings.Repeat("a", maxBlock) + space(10*maxSpace), maxBlock},
+	} {
+		if got := blockLength(c.text); got != c.want {
+			t.Errorf("%s: got %d, want %d", c.name, got, c.want)
 		}
 	}
 }
