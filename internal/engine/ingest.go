@@ -161,7 +161,8 @@ var errLeft = errors.New("the file has left the vector store")
 func (e *Engine) segment(ctx context.Context, f store.IndexedFile) (*search.Segment, error) {
 	s, err := e.loadSegment(f.Segment)
 	if errors.Is(err, fs.ErrNotExist) {
-		if now, err := e.Store.IndexedFile(ctx, f.StoreID, f.FileID); understudy.IsNotFound(err) || err == nil && now.Segment != f.Segment {
+		now, err := e.Store.IndexedFile(ctx, f.StoreID, f.FileID)
+		if _, told := errors.AsType[*understudy.Error](err); told || err == nil && now.Segment != f.Segment {
 			return nil, errLeft
 		}
 	}

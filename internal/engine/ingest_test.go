@@ -238,34 +238,56 @@ func (f leaving) Open(id string) (*os.File, error) {
 // TestSearchWhileFilesLeave shows that a file may go between the moment when a
 // search learns of it and the one when its index is read.
 func TestSearchWhileFilesLeave(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		l := newLibrary(t, nil)
-		defer l.close()
-		l.add("a.txt", "Cats sleep all day.", nil)
-		l.add("b.txt", "Cats sleep all night.", nil)
-		l.stop()
-		goes := "file-a_txt"
-		l.config.Files = leaving{Files: l.files, leave: func(segment string) {
-			if f, err := l.db.IndexedFile(t.Context(), "vs_1", goes); err != nil || f.Segment != segment {
-				return
-			}
-			if err := errors.Join(l.db.DetachFile(t.Context(), "vs_1", goes), l.files.Delete(segment)); err != nil {
-				t.Error(err)
-			}
-			goes = "gone"
-		}}
-		l.start()
-		hits, err := l.engine.Search(t.Context(), []string{"vs_1"}, understudy.SearchRequest{Queries: []string{"cats"}, MaxResults: 5})
-		if err != nil || len(hits) != 1 || hits[0].FileID != "file-b_txt" || goes != "gone" {
-			t.Errorf("got %+v, %v, want what is in the other file; %s", hits, err, goes)
+	for _, c := range []struct {
+		name  string
+		leave func(ctx context.Context, db *store.DB, fileID string) error
+		want  func(error) bool // of the file's text
+	}{
+		{"detached", func(ctx context.Context, db *store.DB, fileID string) error {
+			return db.DetachFile(ctx, "vs_1", fileID)
+		}, understudy.IsNotFound},
+		{"attached anew", func(ctx context.Context, db *store.DB, fileID string) error {
+			f := understudy.NewVectorStoreFile(time.Now(), fileID, understudy.ChunkingStrategy{}, nil)
+			f.Status = understudy.VectorStoreFileCancelled // or it might be ingested by the time it is looked for
+			return db.AttachFile(ctx, "vs_1", f)
+		}, func(err error) bool {
+			e, ok := errors.AsType[*understudy.Error](err)
+			return ok && e.Kind == understudy.KindInvalid
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) { searchWhileFilesLeave(t, c.leave, c.want) })
+		})
+	}
+}
+
+func searchWhileFilesLeave(t *testing.T, leave func(context.Context, *store.DB, string) error, want func(error) bool) {
+	l := newLibrary(t, nil)
+	defer l.close()
+	l.add("a.txt", "Cats sleep all day.", nil)
+	l.add("b.txt", "Cats sleep all night.", nil)
+	l.stop()
+	goes := "file-a_txt"
+	l.config.Files = leaving{Files: l.files, leave: func(segment string) {
+		if f, err := l.db.IndexedFile(t.Context(), "vs_1", goes); err != nil || f.Segment != segment {
+			return
 		}
-		goes = "file-b_txt"
-		l.stop()
-		l.start()
-		if _, err := l.engine.FileText(t.Context(), "vs_1", "file-b_txt"); !understudy.IsNotFound(err) || goes != "gone" {
-			t.Errorf("text: got %v, want the file not to be found; %s", err, goes)
+		if err := errors.Join(leave(t.Context(), l.db, goes), l.files.Delete(segment)); err != nil {
+			t.Error(err)
 		}
-	})
+		goes = "gone"
+	}}
+	l.start()
+	hits, err := l.engine.Search(t.Context(), []string{"vs_1"}, understudy.SearchRequest{Queries: []string{"cats"}, MaxResults: 5})
+	if err != nil || len(hits) != 1 || hits[0].FileID != "file-b_txt" || goes != "gone" {
+		t.Errorf("got %+v, %v, want what is in the other file; %s", hits, err, goes)
+	}
+	goes = "file-b_txt"
+	l.stop()
+	l.start()
+	if _, err := l.engine.FileText(t.Context(), "vs_1", "file-b_txt"); !want(err) || goes != "gone" {
+		t.Errorf("text: got %v; %s", err, goes)
+	}
 }
 
 // reader is a sandbox that reads documents, once it is let.
