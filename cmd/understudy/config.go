@@ -236,16 +236,50 @@ func readConfig(options []option, flags *pflag.FlagSet, getenv func(string) stri
 		Metadata:         &seen,
 		WeaklyTypedInput: true, // the environment and flags have strings only
 		DecodeHook: mapstructure.ComposeDecodeHookFunc(
-			mapstructure.StringToTimeDurationHookFunc(), numberToText, mapstructure.TextUnmarshallerHookFunc()),
+			textToDuration, numberToText, mapstructure.TextUnmarshallerHookFunc()),
 	}})
 	if err != nil {
-		return nil, fmt.Errorf("configuration: %w", err)
+		return nil, fmt.Errorf("configuration: %w", badSetting(err))
 	}
 	if len(seen.Unused) > 0 {
 		slices.Sort(seen.Unused)
 		return nil, fmt.Errorf("configuration %s: unknown settings: %s", file, strings.Join(seen.Unused, ", "))
 	}
 	return c, nil
+}
+
+// badSetting returns the first fault of those that mapstructure found, in words
+// for users of the settings. It shows no value that was to be text: it may be a
+// secret.
+func badSetting(err error) error {
+	fault, ok := errors.AsType[*mapstructure.DecodeError](err)
+	if !ok {
+		return err
+	}
+	kinds := map[reflect.Kind]string{
+		reflect.Bool: "true or false", reflect.Int: "a whole number", reflect.Float64: "a number", reflect.String: "text",
+		reflect.Slice: "a list",
+	}
+	if e, ok := errors.AsType[*mapstructure.ParseError](fault); ok {
+		return fmt.Errorf("%s: %q is not %s", fault.Name(), fmt.Sprint(e.Value), cmp.Or(kinds[e.Expected.Kind()], e.Expected.Type().String()))
+	}
+	if e, ok := errors.AsType[*mapstructure.UnconvertibleTypeError](fault); ok {
+		return fmt.Errorf("%s is not %s", fault.Name(), cmp.Or(kinds[e.Expected.Kind()], e.Expected.Type().String()))
+	}
+	return fmt.Errorf("%s: %w", fault.Name(), fault.Unwrap())
+}
+
+// textToDuration reads durations, and says what one looks like.
+func textToDuration(from, to reflect.Type, v any) (any, error) {
+	if from.Kind() != reflect.String || to != reflect.TypeFor[time.Duration]() {
+		return v, nil
+	}
+	text := fmt.Sprint(v)
+	d, err := time.ParseDuration(text)
+	if err != nil {
+		return nil, fmt.Errorf("%q is not a duration such as 90s or 1h", text)
+	}
+	return d, nil
 }
 
 // numberToText lets a plain number be a size, and refuses one as a duration: 60

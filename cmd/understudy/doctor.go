@@ -115,7 +115,7 @@ func examinePython(ctx context.Context, cfg *Config) ([]finding, *pyenv.Env) {
 		list = append(list, finding{Name: "python", State: stateOK, Detail: "passed over " + r.String()})
 	}
 	if err != nil {
-		first, _, _ := strings.Cut(err.Error(), "\n")
+		first, _, _ := strings.Cut(err.Error(), ":\n") // without the list of those that were passed over
 		return append(list, finding{
 			Name: "python", State: stateMissing, Detail: first,
 			Fix: "install CPython 3.11, 3.12 or 3.13 (Debian, Ubuntu: apt install python3 python3-pip), or name one with --python",

@@ -53,6 +53,7 @@ func run(ctx context.Context, p program, args []string) int {
 	root := &cobra.Command{
 		Use:           "understudy",
 		Short:         "A server for the clients of the Assistants API, with any chat model behind it",
+		Version:       versionLine(), // for --version
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
@@ -60,6 +61,7 @@ func run(ctx context.Context, p program, args []string) int {
 	begun := false
 	root.PersistentPreRun = func(*cobra.Command, []string) { begun = true }
 	root.CompletionOptions.HiddenDefaultCmd = true
+	root.SetVersionTemplate("{{.Version}}\n")
 	root.SetOut(p.stdout)
 	root.SetErr(p.stderr)
 	root.SetArgs(args)

@@ -27,19 +27,19 @@ const (
 // alone are fields of [Config].
 func serveOptions() []option {
 	return append(commonOptions(),
-		option{flag: "listen", env: "UNDERSTUDY_LISTEN", key: "listen", usage: "`address` to serve on; port 0 picks a free one"},
+		option{flag: "listen", env: "UNDERSTUDY_LISTEN", key: "listen", usage: "`address` to serve on (default: 127.0.0.1:8080); port 0 picks a free one"},
 		option{flag: "api-key-file", env: "UNDERSTUDY_API_KEY_FILE", key: "api_key_file", usage: "`file` of accepted keys, one a line (or one key in UNDERSTUDY_API_KEY)"},
 		option{flag: "entra-tenant", env: "UNDERSTUDY_ENTRA_TENANT", key: "entra.tenant", usage: "`id` of the Entra ID tenant whose tokens open Azure's paths"},
 		option{flag: "entra-issuer", env: "UNDERSTUDY_ENTRA_ISSUER", key: "entra.issuer", usage: "`URL` of the issuer of such tokens (default: the tenant's)"},
 		option{flag: "conformance", env: "UNDERSTUDY_CONFORMANCE", key: "conformance", kind: switchOption, usage: "make objects for the placeholder ids of the SDKs' generated test suites; for tests only"},
-		option{flag: "shutdown-timeout", env: "UNDERSTUDY_SHUTDOWN_TIMEOUT", key: "shutdown_timeout", usage: "how long open requests may go on after a signal to stop"},
+		option{flag: "shutdown-timeout", env: "UNDERSTUDY_SHUTDOWN_TIMEOUT", key: "shutdown_timeout", usage: "`duration` for which open requests may go on after a signal to stop (default: 10s)"},
 	)
 }
 
 // commonOptions are those that the other commands share with serve.
 func commonOptions() []option {
 	return append(pythonOptions(),
-		option{flag: "model", env: "UNDERSTUDY_MODEL", key: "model.use", usage: "auto, or rehearsal to play scripts only"},
+		option{flag: "model", env: "UNDERSTUDY_MODEL", key: "model.use", usage: "`mode`: auto, or rehearsal to play scripts only"},
 		option{flag: "rehearsal", env: "UNDERSTUDY_REHEARSAL", key: "model.rehearsal", kind: listOption, usage: "script `file` of the rehearsal model, before the built-in one; can be repeated"},
 		option{flag: "no-setup", env: "UNDERSTUDY_NO_SETUP", key: "python.no_setup", kind: switchOption, usage: "do not install a missing Python environment"},
 	)
@@ -48,11 +48,11 @@ func commonOptions() []option {
 // pythonOptions are those that say where things are.
 func pythonOptions() []option {
 	return []option{
-		{flag: "data", env: "UNDERSTUDY_DATA", key: "data", usage: "data `folder`"},
+		{flag: "data", env: "UNDERSTUDY_DATA", key: "data", usage: "data `folder` (default: ~/.local/share/understudy)"},
 		{flag: "python", env: "UNDERSTUDY_PYTHON", key: "python.interpreter", usage: "`path` of the Python that runs code (default: the best on this machine)"},
 		{flag: "packages", env: "UNDERSTUDY_PACKAGES", key: "python.packages", usage: "`folder` with Python packages prepared elsewhere, for --python"},
-		{flag: "log-format", env: "UNDERSTUDY_LOG_FORMAT", key: "log.format", usage: "text or json"},
-		{flag: "log-level", env: "UNDERSTUDY_LOG_LEVEL", key: "log.level", usage: "debug, info, warn or error"},
+		{flag: "log-format", env: "UNDERSTUDY_LOG_FORMAT", key: "log.format", usage: "`format` of the log: text or json"},
+		{flag: "log-level", env: "UNDERSTUDY_LOG_LEVEL", key: "log.level", usage: "least `level` of what is logged: debug, info, warn or error"},
 	}
 }
 

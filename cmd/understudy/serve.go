@@ -69,7 +69,9 @@ func (s *server) announce() {
 	}
 	e := s.cfg.Entra
 	switch n := len(s.cfg.keys); {
-	case n > 0:
+	case n == 1:
+		s.log.Info("1 API key is accepted")
+	case n > 1:
 		s.log.Info(fmt.Sprintf("%d API keys are accepted", n))
 	case e.enabled():
 		s.log.Info("no API key is set: only tokens are accepted, on Azure's paths")

@@ -14,10 +14,15 @@ func (p program) versionCommand() *cobra.Command {
 		Short: "Print the version",
 		Args:  cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			_, err := fmt.Fprintf(p.stdout, "understudy %s %s %s/%s\n", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
+			_, err := fmt.Fprintln(p.stdout, versionLine())
 			return err
 		},
 	}
+}
+
+// versionLine names the program, its version, and what it was built with and for.
+func versionLine() string {
+	return fmt.Sprintf("understudy %s %s %s/%s", version(), runtime.Version(), runtime.GOOS, runtime.GOARCH)
 }
 
 // version returns the program's version as its build recorded it: a release, or

@@ -24,10 +24,13 @@ type refusal struct {
 
 func (e *refusal) Error() string { return e.openAI.Message }
 
+// errNoRoute answers a path that there is not: the base URL is wrong, or the
+// client's calls to other APIs come here as well. What it says helps with both.
 var errNoRoute = &refusal{
 	status: http.StatusNotFound,
-	openAI: understudy.Error{Kind: understudy.KindNotFound, Message: "Not found"},
-	azure:  "Resource not found",
+	openAI: understudy.Error{Kind: understudy.KindNotFound, Message: "Not found. This server has assistants, threads, vector stores, " +
+		"files, uploads and models, at a base URL that ends in /v1 for OpenAI's clients, at an endpoint without a path for Azure's."},
+	azure: "Resource not found",
 }
 
 var errMethod = &refusal{

@@ -19,7 +19,7 @@ const (
 	wantNoKey     = `{"error":{"message":"You didn't provide an API key. You need to provide your API key in an Authorization header using Bearer auth (i.e. Authorization: Bearer YOUR_KEY), or as the password field (with blank username) if you're accessing the API from your browser and are prompted for a username and password. You can obtain an API key from https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":null}}`
 	wantWrongKey  = `{"error":{"message":"Incorrect API key provided: '*****'. You can find your API key at https://platform.openai.com/account/api-keys.","type":"invalid_request_error","param":null,"code":"invalid_api_key"}}`
 	wantNoBeta    = `{"error":{"message":"You must provide the 'OpenAI-Beta' header to access the Assistants API. Please try again by setting the header 'OpenAI-Beta: assistants=v2'.","type":"invalid_request_error","param":null,"code":"invalid_beta"}}`
-	wantNotFound  = `{"error":{"message":"Not found","type":"invalid_request_error","param":null,"code":null}}`
+	wantNotFound  = `{"error":{"message":"Not found. This server has assistants, threads, vector stores, files, uploads and models, at a base URL that ends in /v1 for OpenAI's clients, at an endpoint without a path for Azure's.","type":"invalid_request_error","param":null,"code":null}}`
 	wantMethod    = `{"error":{"message":"This path does not support the request's method.","type":"invalid_request_error","param":null,"code":"method_not_supported"}}`
 	wantAzureKey  = `{"error":{"code":"401","message":"Access denied due to invalid subscription key or wrong API endpoint. Make sure to provide a valid key for an active subscription and use a correct regional API endpoint for your resource."}}`
 	wantAzure404  = `{"error":{"code":"404","message":"Resource not found"}}`
@@ -61,6 +61,9 @@ func TestFront(t *testing.T) {
 		"no beta":               {keyed, "GET", "/v1/threads/thread_x", map[string]string{"Authorization": "Bearer sk-right"}, "", 401, wantNoBeta},
 		"v1":                    {keyed, "GET", "/v1/assistants", map[string]string{"Authorization": "Bearer sk-right", "OpenAI-Beta": "assistants=v1"}, "", 200, wantEmptyList},
 		"unknown path":          {keyed, "GET", "/v1/nothing", map[string]string{"Authorization": "Bearer sk-right"}, "", 404, wantNotFound},
+		"other API":             {keyed, "POST", "/v1/chat/completions", map[string]string{"Authorization": "Bearer sk-right"}, "", 404, wantNotFound},
+		"endpoint with a path":  {keyed, "GET", "/v1/openai/assistants?api-version=2024-05-01-preview", map[string]string{"Api-Key": "sk-right"}, "", 404, wantNotFound},
+		"base URL without v1":   {keyed, "GET", "/assistants", map[string]string{"Authorization": "Bearer sk-right"}, "", 404, wantNotFound},
 		"similar path":          {keyed, "GET", "/v12/files", map[string]string{"Authorization": "Bearer sk-right"}, "", 404, wantNotFound},
 		"root":                  {keyed, "GET", "/", nil, "", 404, wantNotFound},
 		"method":                {keyed, "PUT", "/v1/files", map[string]string{"Authorization": "Bearer sk-right"}, "", 405, wantMethod},

@@ -175,7 +175,7 @@ func probe(ctx context.Context, path string) (probed, error) {
 		if ctx.Err() != nil {
 			return probed{}, fmt.Errorf("gave no answer within %v", probeTimeout)
 		}
-		if why := lastLine(stderr.Bytes()); why != "" {
+		if why := complaint(stderr.Bytes()); why != "" {
 			return probed{}, fmt.Errorf("%w: %s", err, why)
 		}
 		return probed{}, err
@@ -224,6 +224,21 @@ func openToOthers(path string) bool {
 			return true
 		}
 	}
+}
+
+// complaint returns the line of what a failed program wrote that says why: the
+// last of a traceback, else the first; no more than its beginning if it is long.
+func complaint(text []byte) string {
+	line := lastLine(text)
+	if text = bytes.TrimSpace(text); !bytes.HasPrefix(text, []byte("Traceback")) {
+		first, _, _ := bytes.Cut(text, []byte("\n"))
+		line = string(bytes.TrimSpace(first))
+	}
+	const most = 200
+	if len(line) > most {
+		line = strings.ToValidUTF8(line[:most], "") + "…"
+	}
+	return line
 }
 
 // lastLine returns the last line of text that is not blank, trimmed.

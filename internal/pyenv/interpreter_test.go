@@ -66,6 +66,28 @@ func TestFindSaysWhyACandidateIsRefused(t *testing.T) {
 	}
 }
 
+func TestFindRepeatsAComplaint(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, stderr, want string }{
+		{"of a shim", "python3: command not found\n\nNote: there are others.", "exit status 1: python3: command not found"},
+		{"of python", "Traceback (most recent call last):\n  File 1\nImportError: no json", "exit status 1: ImportError: no json"},
+		{"of great length", strings.Repeat("x", 201), "exit status 1: " + strings.Repeat("x", 200) + "…"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			path := filepath.Join(t.TempDir(), "python3")
+			script := "#!/bin/sh\necho '" + test.stderr + "' >&2\nexit 1\n"
+			if err := os.WriteFile(path, []byte(script), 0o755); err != nil {
+				t.Fatal(err)
+			}
+			_, refused, _ := Find(t.Context(), path)
+			if diff := cmp.Diff([]Refused{{Path: path, Reason: test.want}}, refused); diff != "" {
+				t.Errorf("refused (-want +got):\n%s", diff)
+			}
+		})
+	}
+}
+
 func TestFindWithoutTheWantedFile(t *testing.T) {
 	t.Parallel()
 	_, refused, err := Find(t.Context(), filepath.Join(t.TempDir(), "python3"))
