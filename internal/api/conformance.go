@@ -24,9 +24,10 @@ import (
 //
 // It is not for production: a misspelt id is answered there with 404, not here.
 type conformance struct {
-	next http.Handler
-	db   *store.DB
-	log  *slog.Logger
+	next     http.Handler
+	db       *store.DB
+	log      *slog.Logger
+	stopping <-chan struct{} // Config.Stopping
 }
 
 // placeholder reports whether an id cannot be one that a server has made: those

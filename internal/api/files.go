@@ -41,8 +41,8 @@ func (s *server) getFile(w http.ResponseWriter, r *http.Request) error {
 	return ok(w, f)
 }
 
-// deleteFile deletes the description first: a crash in between leaves bytes
-// that nobody can name, never a name without bytes.
+// deleteFile deletes the description first: a crash in between leaves bytes that a
+// sweep removes, never a name without bytes.
 func (s *server) deleteFile(w http.ResponseWriter, r *http.Request) error {
 	f, err := s.file(r)
 	if err != nil {

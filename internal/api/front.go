@@ -49,7 +49,7 @@ func New(c Config) http.Handler {
 		f.servers = append(f.servers, s)
 	}
 	if c.Conformance {
-		return &conformance{next: f, db: c.Store, log: c.Logger}
+		return &conformance{next: f, db: c.Store, log: c.Logger, stopping: c.Stopping}
 	}
 	return f
 }

@@ -213,6 +213,11 @@ func (p *provision) ingested(path []string) error {
 	ctx, cancel := context.WithTimeout(p.r.Context(), time.Minute)
 	defer cancel()
 	for ctx.Err() == nil {
+		select {
+		case <-p.stopping: // polls are answered at once now
+			return errors.New("the server is shutting down")
+		default:
+		}
 		// A poll is answered when something has changed.
 		f, err := p.askWith(ctx, http.MethodGet, path, nil, nil, http.Header{"X-Stainless-Poll-Helper": {"true"}})
 		if err != nil || f["status"] != string(understudy.VectorStoreFileInProgress) {

@@ -69,6 +69,7 @@ func (e *Engine) ingestNext(ctx context.Context, w *ingestion) bool {
 	e.mu.Lock()
 	w.claim, w.active = claim, true
 	e.mu.Unlock()
+	e.Ingest() // somebody else looks for the next one
 	defer func() {
 		e.mu.Lock()
 		w.active = false

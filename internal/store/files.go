@@ -43,7 +43,7 @@ func (db *DB) File(ctx context.Context, id string) (*understudy.File, error) {
 
 // DeleteFile deletes the description of a file, takes it off the lists of the
 // assistants and threads that had it, and detaches it from all vector stores.
-// The caller deletes the bytes.
+// The caller deletes the bytes; if it cannot, [DB.LooseBlobs] knows of them.
 func (db *DB) DeleteFile(ctx context.Context, id string) error {
 	return db.update(ctx, func(ctx context.Context, t *tx) error {
 		stores, err := column(ctx, t, "SELECT store_id FROM vector_store_files WHERE file_id = $1 AND status = 'in_progress'", id)
@@ -58,7 +58,7 @@ func (db *DB) DeleteFile(ctx context.Context, id string) error {
 		if err != nil {
 			return err
 		}
-		return t.dropFileUses(ctx, id)
+		return errors.Join(t.dropFileUses(ctx, id), t.loosen(ctx, id, now().Unix()))
 	})
 }
 
