@@ -133,8 +133,8 @@ type PythonConfig struct {
 	NoSetup     bool   `koanf:"no_setup"`
 }
 
-// SandboxConfig bounds the code interpreter; 0 stands for the sandbox's
-// default.
+// SandboxConfig bounds the code interpreter; of the numbers, 0 stands for the
+// sandbox's default.
 type SandboxConfig struct {
 	Pool         int           `koanf:"pool"`
 	MaxSessions  int           `koanf:"max_sessions"`
@@ -228,6 +228,7 @@ func readConfig(options []option, flags *pflag.FlagSet, getenv func(string) stri
 		Entra:           EntraConfig{ClockSkew: 5 * time.Minute},
 		Log:             LogConfig{Format: "text"},
 		Model:           ModelConfig{Use: "auto"},
+		Sandbox:         SandboxConfig{MinIsolation: sandbox.LevelNamespaces},
 	}
 	var seen mapstructure.Metadata
 	err := k.UnmarshalWithConf("", c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
@@ -324,6 +325,9 @@ func (c *Config) validate(getenv func(string) string) error {
 	}
 	if err := new(slog.Level).UnmarshalText([]byte(c.Log.Level)); err != nil && c.Log.Level != "" {
 		return fmt.Errorf("log level %q is not debug, info, warn or error", c.Log.Level)
+	}
+	if c.Sandbox.MinIsolation == sandbox.LevelNone {
+		return errors.New("sandbox.min_isolation is neither namespaces nor full: code never runs without a sandbox")
 	}
 	if err := c.refuseNegative(); err != nil {
 		return err

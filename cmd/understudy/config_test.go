@@ -158,6 +158,7 @@ func TestConfigRefusals(t *testing.T) {
 		{name: "a group", file: "listen: {port: 80}", want: "configuration: listen is not text"},
 		{name: "bad size", file: "sandbox: {limits: {memory: 2 GB}}", want: `"2 GB" is not a size`},
 		{name: "bad level of isolation", file: "sandbox: {min_isolation: most}", want: `"most"`},
+		{name: "no isolation", file: "sandbox: {min_isolation: none}", want: "neither namespaces nor full"},
 		{name: "not YAML", file: "listen: [", want: "configuration"},
 		{name: "no such file", args: []string{"--config", "/nowhere.yaml"}, want: "/nowhere.yaml"},
 		{name: "model", args: []string{"--model", "gpt-4"}, want: "neither auto nor rehearsal"},

@@ -243,7 +243,7 @@ func (s *server) openSandbox(ctx context.Context, dir string, progress io.Writer
 			return err
 		}
 		s.noCode = err
-		s.log.Error("the code interpreter is off; `understudy doctor` says what is missing", "err", err)
+		s.log.Error("the code interpreter is off; `understudy doctor` with the same settings says what is missing", "err", err)
 	}
 	return nil
 }

@@ -196,7 +196,7 @@ func TestScriptMistakes(t *testing.T) {
 		{"scenes: [{when: {user: {starts: a}}, then: [{say: a}]}]", "starts is not contains"},
 		{"scenes: [{when: {user: [a]}, then: [{say: a}]}]", "want a text or a mapping"},
 	} {
-		if _, err := model.ParseScript("f.yaml", strings.NewReader(test.yaml)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "script f.yaml: ") {
+		if _, err := model.ParseScript("f.yaml", strings.NewReader(test.yaml)); err == nil || !strings.Contains(err.Error(), test.want) || !strings.HasPrefix(err.Error(), "script f.yaml: ") || strings.Contains(err.Error(), "in type") {
 			t.Errorf("%s: got error %v, want %q", test.yaml, err, test.want)
 		}
 	}

@@ -146,6 +146,9 @@ func ParseScript(name string, r io.Reader) (*Script, error) {
 	if err := dec.Decode(&file); err != nil {
 		if err == io.EOF {
 			err = errors.New("it is empty")
+		} else if e, ok := errors.AsType[*yaml.TypeError](err); ok {
+			first, _, _ := strings.Cut(e.Errors[0], " in type ") // which is one of Go's
+			err = errors.New(first)
 		}
 		return nil, fmt.Errorf("script %s: %w", name, err)
 	}
