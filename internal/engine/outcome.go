@@ -76,6 +76,10 @@ func (x *execution) outcome(err error) outcome {
 		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The model behind this server refused the server's credentials."}
 	case errors.Is(err, errTooLong):
 		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The model's answer does not end."}
+	case errors.Is(err, model.ErrTruncated):
+		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The answer of the model behind this server was cut off."}
+	case upstream && e.Unwrap() != nil: // it tells addresses
+		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The model behind this server cannot be reached."}
 	case upstream:
 		failed.err = &understudy.LastError{Code: understudy.CodeServerError, Message: "The model behind this server failed: " + e.Message}
 	default:
