@@ -47,16 +47,21 @@ func newLibrary(t *testing.T, s engine.Interpreter) *library {
 }
 
 func (l *library) start() {
-	l.engine = engine.New(l.config)
-	ctx, cancel := context.WithCancel(l.t.Context())
+	l.engine, l.stop = startEngine(l.t, l.config)
+}
+
+// startEngine runs a new engine in a bubble of time, until stop is called.
+func startEngine(t testing.TB, c engine.Config) (e *engine.Engine, stop func()) {
+	e = engine.New(c)
+	ctx, cancel := context.WithCancel(t.Context())
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := l.engine.Run(ctx); err != nil {
-			l.t.Error(err)
+		if err := e.Run(ctx); err != nil {
+			t.Error(err)
 		}
 	})
-	l.stop = func() { cancel(); wg.Wait() }
-	synctest.Wait()
+	synctest.Wait() // it takes runs only once it is running
+	return e, func() { cancel(); wg.Wait() }
 }
 
 func (l *library) close() {

@@ -169,18 +169,7 @@ type player struct {
 }
 
 // start runs a new engine.
-func (p *player) start() {
-	p.engine = engine.New(p.config)
-	ctx, cancel := context.WithCancel(p.t.Context())
-	var wg sync.WaitGroup
-	wg.Go(func() {
-		if err := p.engine.Run(ctx); err != nil {
-			p.t.Error(err)
-		}
-	})
-	p.stop = func() { cancel(); wg.Wait() }
-	synctest.Wait() // it takes runs only once it is running
-}
+func (p *player) start() { p.engine, p.stop = startEngine(p.t, p.config) }
 
 // addDocuments gives th a vector store with documents, and waits until they can be
 // searched.

@@ -18,13 +18,7 @@ import (
 // sandbox does.
 func python(t *testing.T, dir string) func(model.ToolCall) string {
 	t.Helper()
-	bin, err := exec.LookPath("python3")
-	if err != nil {
-		if os.Getenv("CI") != "" {
-			t.Fatal("python3 is needed to check the code in demo.yaml")
-		}
-		t.Skip("SKIPPED: there is no python3 to check the code in demo.yaml with")
-	}
+	environment := needPython(t, "")
 	var before strings.Builder
 	return func(c model.ToolCall) string {
 		var args struct{ Code string }
@@ -32,9 +26,9 @@ func python(t *testing.T, dir string) func(model.ToolCall) string {
 			t.Errorf("call %+v: %v", c, err)
 		}
 		code := strings.ReplaceAll(args.Code, "/mnt/data", dir)
-		cmd := exec.CommandContext(t.Context(), bin, "-u", "-c", before.String()+"\nprint('#####')\n"+code)
+		cmd := exec.CommandContext(t.Context(), interpreter(), "-u", "-c", before.String()+"\nprint('#####')\n"+code)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "MPLBACKEND=agg")
+		cmd.Env = environment
 		out, err := cmd.CombinedOutput()
 		_, own, _ := strings.Cut(string(out), "#####\n")
 		if err != nil {
@@ -44,6 +38,32 @@ func python(t *testing.T, dir string) func(model.ToolCall) string {
 		}
 		return own
 	}
+}
+
+// interpreter is the Python with the packages of the sandbox, if the tests were
+// told of one, else the one of this machine.
+func interpreter() string {
+	if python := os.Getenv("UNDERSTUDY_TEST_PYTHON"); python != "" {
+		return python
+	}
+	return "python3"
+}
+
+// needPython returns the environment of an interpreter that can run code. In CI a
+// test fails without one.
+func needPython(t *testing.T, code string) (environment []string) {
+	t.Helper()
+	environment = append(os.Environ(), "MPLBACKEND=agg", "PYTHONPATH="+os.Getenv("UNDERSTUDY_TEST_PACKAGES"))
+	cmd := exec.CommandContext(t.Context(), interpreter(), "-c", code)
+	cmd.Env = environment
+	if err := cmd.Run(); err != nil {
+		report := t.Skipf
+		if os.Getenv("CI") == "true" {
+			report = t.Fatalf
+		}
+		report("SKIPPED: %s cannot run %q, which the code in demo.yaml needs: %v", interpreter(), code, err)
+	}
+	return environment
 }
 
 func TestDemoEquation(t *testing.T) {
@@ -89,13 +109,10 @@ func TestDemoFencedPython(t *testing.T) {
 	}
 }
 
-// TestDemoChart runs the code for several CSV files, if pandas is there.
+// TestDemoChart runs the code for several CSV files.
 func TestDemoChart(t *testing.T) {
 	t.Parallel()
-	if err := exec.CommandContext(t.Context(), "python3", "-c", "import pandas, matplotlib").Run(); err != nil {
-		// The end-to-end tests run the same code in the sandbox, where pandas is.
-		t.Skip("SKIPPED: this machine's python3 has no pandas and matplotlib")
-	}
+	needPython(t, "import pandas, matplotlib")
 	many := "n,v\n" + strings.Repeat("1,2\n3,4\n", 40)
 	for name, test := range map[string]struct {
 		files map[string]string

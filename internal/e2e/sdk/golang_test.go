@@ -19,15 +19,6 @@ var goSums = map[string]string{
 	"v3.52.0": "h1:VDSjIvI5Sr2/AzGJI6219sM2Il+zBWuopvluMy6KdjE=",
 }
 
-var goPrograms = []program{
-	{"polling", "v2", "Runs by polling: code, files, figures, functions"},
-	{"streaming", "v2", "Streams: the SDK's helpers, raw events, functions on the way"},
-	{"objects", "v2", "Every object made, read, changed, listed page by page and deleted; locks and errors"},
-	{"search", "v2", "Vector stores; file search in runs, with citations and results"},
-	{"uploads", "v2", "Files sent in parts"},
-	{"azure", "Azure", "The clients for Azure"},
-}
-
 // The generated suite's tests of the Assistants API, in the module's root.
 var goSuite = []string{
 	"betaassistant_test.go", "betathread_test.go", "betathreadmessage_test.go", "betathreadrun_test.go",

@@ -14,15 +14,6 @@ import (
 // there at that time.
 const nodeBefore = "2026-11-15"
 
-var nodePrograms = []program{
-	{"polling", "v2", "Runs by polling: code, files, figures, functions"},
-	{"streaming", "v2", "Streams: the SDK's helpers, raw events, functions on the way"},
-	{"objects", "v2", "Every object made, read, changed, listed page by page and deleted; locks and errors"},
-	{"search", "v2", "Vector stores; file search in runs, with citations and results"},
-	{"uploads", "v2", "Files sent in parts"},
-	{"azure", "Azure", "The clients for Azure"},
-}
-
 // Version 1 of the API is spoken by the SDK up to 4.36.0.
 var nodeV1Programs = []program{
 	{"v1", "v1", "Files of assistants and messages; runs by polling and in streams"},

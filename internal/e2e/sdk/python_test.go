@@ -17,16 +17,10 @@ import (
 // examples of the Assistants API.
 const examplesVersion = "1.82.0"
 
-var pythonPrograms = []program{
+var pythonPrograms = append([]program{
 	{"seeds", "Azure", "The samples of Azure's documentation, as printed"},
 	{"examples", "v2", "The SDK's own examples, of version " + examplesVersion},
-	{"polling", "v2", "Runs by polling: code, files, figures, functions"},
-	{"streaming", "v2", "Streams: the SDK's helpers, raw events, functions on the way"},
-	{"objects", "v2", "Every object made, read, changed, listed page by page and deleted; locks and errors"},
-	{"search", "v2", "Vector stores; file search in runs, with citations and results"},
-	{"uploads", "v2", "Files sent in parts"},
-	{"azure", "Azure", "The clients for Azure"},
-}
+}, commonPrograms...)
 
 // Version 1 of the API is spoken by the SDK up to 1.20.0.
 var pythonV1Programs = []program{

@@ -54,6 +54,16 @@ type program struct {
 	what    string // its line below the table
 }
 
+// commonPrograms exist in every language.
+var commonPrograms = []program{
+	{"polling", "v2", "Runs by polling: code, files, figures, functions"},
+	{"streaming", "v2", "Streams: the SDK's helpers, raw events, functions on the way"},
+	{"objects", "v2", "Every object made, read, changed, listed page by page and deleted; locks and errors"},
+	{"search", "v2", "Vector stores; file search in runs, with citations and results"},
+	{"uploads", "v2", "Files sent in parts"},
+	{"azure", "Azure", "The clients for Azure"},
+}
+
 // sdks are the rows of the table: one of every major version at least that has the
 // Assistants API, the last that speaks version 1 of it, and a recent one.
 var sdks = []sdk{
@@ -62,15 +72,15 @@ var sdks = []sdk{
 	{language: "Python", pkg: "openai", version: "2.54.0", suite: true, programs: pythonPrograms},
 	{language: "Python", pkg: "openai", version: "1.109.1", suite: true, programs: pythonPrograms},
 	{language: "Python", pkg: "openai", version: "1.20.0", programs: pythonV1Programs},
-	{language: "Node", pkg: "openai", version: "7.55.0", programs: nodePrograms},
-	{language: "Node", pkg: "openai", version: "7.5.0", programs: nodePrograms},
-	{language: "Node", pkg: "openai", version: "6.0.0", programs: nodePrograms},
-	{language: "Node", pkg: "openai", version: "5.0.0", programs: nodePrograms},
-	{language: "Node", pkg: "openai", version: "4.104.0", programs: nodePrograms},
+	{language: "Node", pkg: "openai", version: "7.55.0", programs: commonPrograms},
+	{language: "Node", pkg: "openai", version: "7.5.0", programs: commonPrograms},
+	{language: "Node", pkg: "openai", version: "6.0.0", programs: commonPrograms},
+	{language: "Node", pkg: "openai", version: "5.0.0", programs: commonPrograms},
+	{language: "Node", pkg: "openai", version: "4.104.0", programs: commonPrograms},
 	{language: "Node", pkg: "openai", version: "4.36.0", programs: nodeV1Programs},
 	{language: "Node", pkg: "@azure/openai-assistants", version: "1.0.0-beta.6", programs: azureNodePrograms},
-	{language: "Go", pkg: "openai-go/v3", version: "v3.95.0", suite: true, programs: goPrograms},
-	{language: "Go", pkg: "openai-go/v3", version: "v3.52.0", suite: true, programs: goPrograms},
+	{language: "Go", pkg: "openai-go/v3", version: "v3.95.0", suite: true, programs: commonPrograms},
+	{language: "Go", pkg: "openai-go/v3", version: "v3.52.0", suite: true, programs: commonPrograms},
 }
 
 // of returns the SDKs of a language.
