@@ -3,7 +3,7 @@
 BIN  := bin/understudy
 DATA ?= data
 
-.PHONY: run test check fuzz bench sdks build demo
+.PHONY: run test check runsc fuzz bench sdks build demo
 
 # run builds the server, installs the Python packages of the code interpreter
 # into $(DATA) if they are missing, and serves until it is stopped.
@@ -23,7 +23,8 @@ build:
 test: build
 	@mkdir -p -m 0711 $(DATA)
 	$(BIN) setup --data $(DATA)
-	eval "$$($(BIN) setup --data $(DATA) --print-env)" && ./check
+	$(MAKE) runsc
+	eval "$$($(BIN) setup --data $(DATA) --print-env)" && UNDERSTUDY_TEST_RUNSC=$(abspath $(DATA))/bin/runsc ./check
 
 check:
 	./check
@@ -33,6 +34,10 @@ FUZZTIME ?= 30s
 
 fuzz:
 	FUZZTIME=$(FUZZTIME) ./fuzz
+
+# runsc builds gVisor, for --sandbox gvisor, into $(DATA).
+runsc:
+	cd tools/gvisor && CGO_ENABLED=0 go build -trimpath -o $(abspath $(DATA))/bin/runsc gvisor.dev/gvisor/runsc
 
 bench: build
 	$(BIN) setup --data $(DATA)

@@ -136,6 +136,8 @@ type PythonConfig struct {
 // SandboxConfig bounds the code interpreter; of the numbers, 0 stands for the
 // sandbox's default.
 type SandboxConfig struct {
+	Driver       string        `koanf:"driver"`
+	Runsc        string        `koanf:"runsc"` // gVisor's program; "": the one in $PATH or in bin of the data folder
 	Pool         int           `koanf:"pool"`
 	MaxSessions  int           `koanf:"max_sessions"`
 	Lifetime     time.Duration `koanf:"lifetime"`
@@ -228,7 +230,7 @@ func readConfig(options []option, flags *pflag.FlagSet, getenv func(string) stri
 		Entra:           EntraConfig{ClockSkew: 5 * time.Minute},
 		Log:             LogConfig{Format: "text"},
 		Model:           ModelConfig{Use: "auto"},
-		Sandbox:         SandboxConfig{MinIsolation: sandbox.LevelNamespaces},
+		Sandbox:         SandboxConfig{Driver: sandbox.DriverZygote, MinIsolation: sandbox.LevelNamespaces},
 	}
 	var seen mapstructure.Metadata
 	err := k.UnmarshalWithConf("", c, koanf.UnmarshalConf{DecoderConfig: &mapstructure.DecoderConfig{
@@ -326,8 +328,11 @@ func (c *Config) validate(getenv func(string) string) error {
 	if err := new(slog.Level).UnmarshalText([]byte(c.Log.Level)); err != nil && c.Log.Level != "" {
 		return fmt.Errorf("log level %q is not debug, info, warn or error", c.Log.Level)
 	}
+	if d := c.Sandbox.Driver; d != sandbox.DriverZygote && d != sandbox.DriverGVisor {
+		return fmt.Errorf("sandbox driver %q is neither %s nor %s", d, sandbox.DriverZygote, sandbox.DriverGVisor)
+	}
 	if c.Sandbox.MinIsolation == sandbox.LevelNone {
-		return errors.New("sandbox.min_isolation is neither namespaces nor full: code never runs without a sandbox")
+		return errors.New("sandbox.min_isolation is not namespaces, full or gvisor: code never runs without a sandbox")
 	}
 	if err := c.refuseNegative(); err != nil {
 		return err
@@ -442,10 +447,21 @@ func (u *UpstreamConfig) key(getenv func(string) string) (string, error) {
 	return u.APIKey, nil
 }
 
+// runsc returns where gVisor's program is: as configured, else in bin of the data
+// folder if `make runsc` has put it there, else "" for the one in $PATH.
+func (c *Config) runsc() string {
+	built := filepath.Join(c.Data, "bin", "runsc")
+	if _, err := os.Stat(built); c.Sandbox.Runsc != "" || err != nil {
+		return c.Sandbox.Runsc
+	}
+	return built
+}
+
 // sandboxConfig returns the settings of the sandbox that works in dir with env.
 func (c *Config) sandboxConfig(dir string, env pyenv.Env, log *slog.Logger) sandbox.Config {
 	l := c.Sandbox.Limits
 	return sandbox.Config{
+		Driver: c.Sandbox.Driver, Runsc: c.runsc(),
 		Python: env.Python, Packages: env.Packages, Dir: dir, Logger: log,
 		Pool: c.Sandbox.Pool, MaxSessions: c.Sandbox.MaxSessions, Lifetime: c.Sandbox.Lifetime,
 		MinIsolation: c.Sandbox.MinIsolation,

@@ -39,6 +39,7 @@ func serveOptions() []option {
 // commonOptions are those that the other commands share with serve.
 func commonOptions() []option {
 	return append(pythonOptions(),
+		option{flag: "sandbox", env: "UNDERSTUDY_SANDBOX", key: "sandbox.driver", usage: "`driver` of the code interpreter: zygote, or gvisor for a kernel between code and host"},
 		option{flag: "model", env: "UNDERSTUDY_MODEL", key: "model.use", usage: "`mode`: auto, or rehearsal to play scripts only"},
 		option{flag: "rehearsal", env: "UNDERSTUDY_REHEARSAL", key: "model.rehearsal", kind: listOption, usage: "script `file` of the rehearsal model, before the built-in one; can be repeated"},
 		option{flag: "no-setup", env: "UNDERSTUDY_NO_SETUP", key: "python.no_setup", kind: switchOption, usage: "do not install a missing Python environment"},

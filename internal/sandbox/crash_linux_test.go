@@ -29,7 +29,7 @@ func beVictim(dir string) int {
 	_, err = m.Run(ctx, "k", Cell{
 		Code: "print('on')\nimport time; time.sleep(1e6)",
 		Output: func(Output) {
-			fmt.Println(m.driver.(*zygoteDriver).current.cmd.Process.Pid)
+			fmt.Println(m.driver.(*jailDriver).current.cmd.Process.Pid)
 		},
 	})
 	fmt.Println("error", err)

@@ -14,9 +14,10 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// zygoteDriver forks sessions from a warm interpreter in namespaces of their own.
-type zygoteDriver struct {
+// jailDriver makes sessions in a jail on this host; how, its maker says.
+type jailDriver struct {
 	config  Config
+	maker   maker
 	cgroups *cgroups
 
 	making chan struct{} // holds one token: a new generation is made by one caller
@@ -24,8 +25,8 @@ type zygoteDriver struct {
 	watch  sync.WaitGroup
 
 	mu      sync.Mutex
-	current *zygote
-	old     []*zygote // retired, with sessions that still run
+	current *jail
+	old     []*jail // retired, with sessions that still run
 	nextID  int
 	users   []int // free session users, root only
 	live    map[*session]bool
@@ -38,9 +39,13 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	if err := sweepDir(c.Dir); err != nil {
 		return nil, err
 	}
+	m, err := newMaker(c)
+	if err != nil {
+		return nil, err
+	}
 	watch, stop := context.WithCancel(context.Background()) // ends with close
-	d := &zygoteDriver{
-		config: c, making: make(chan struct{}, 1), live: map[*session]bool{}, stop: stop,
+	d := &jailDriver{
+		config: c, maker: m, making: make(chan struct{}, 1), live: map[*session]bool{}, stop: stop,
 		cgroups: &cgroups{kind: "none"},
 	}
 	if !c.without.cgroups {
@@ -49,8 +54,9 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	if err := d.cgroups.remember(c.Dir); err != nil {
 		return nil, errors.Join(err, d.close())
 	}
-	for n := range d.userCount() {
-		d.users = append(d.users, firstUser+n)
+	first, count := m.users(c)
+	for n := range count {
+		d.users = append(d.users, first+n)
 	}
 	if err := d.measure(ctx); err != nil {
 		return nil, errors.Join(err, d.close())
@@ -61,15 +67,9 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	return d, nil
 }
 
-// userCount is how many sessions can exist at once, the ones that wait included,
-// with some room for those on their way out.
-func (d *zygoteDriver) userCount() int {
-	return min(d.config.MaxSessions+d.config.Pool+16, kernelIDs-firstUser)
-}
-
 // measure runs a session and writes down what isolation it found itself in.
-func (d *zygoteDriver) measure(ctx context.Context) error {
-	z, err := d.zygote(ctx)
+func (d *jailDriver) measure(ctx context.Context) error {
+	j, err := d.jail(ctx)
 	if err != nil {
 		return err
 	}
@@ -83,9 +83,9 @@ func (d *zygoteDriver) measure(ctx context.Context) error {
 	}
 	s := p.(*session)
 	d.base = Report{
-		Driver: "zygote", UserNamespace: true, UniqueUser: isRoot(), Seccomp: s.report.Seccomp,
+		Driver: d.maker.name, UserNamespace: true, UniqueUser: isRoot() && !d.maker.isolates(), Seccomp: s.report.Seccomp,
 		Landlock: s.report.Landlock, Proc: s.report.Proc, Cgroups: d.cgroups.kind, DataVolume: "tmpfs",
-		Python: z.ready.Python, Shell: z.ready.Shell, Packages: z.ready.Packages, Controllers: []string{},
+		Python: j.ready.Python, Shell: j.ready.Shell, Packages: j.ready.Packages, Controllers: []string{},
 	}
 	if s.group != nil {
 		d.base.Controllers = slices.Clone(s.group.held)
@@ -98,10 +98,10 @@ func (d *zygoteDriver) measure(ctx context.Context) error {
 	return nil
 }
 
-func (d *zygoteDriver) report() Report { return d.base }
+func (d *jailDriver) report() Report { return d.base }
 
-// zygote returns a live generation, making one if there is none.
-func (d *zygoteDriver) zygote(ctx context.Context) (*zygote, error) {
+// jail returns a live generation, making one if there is none.
+func (d *jailDriver) jail(ctx context.Context) (*jail, error) {
 	select {
 	case d.making <- struct{}{}:
 	case <-ctx.Done():
@@ -109,28 +109,28 @@ func (d *zygoteDriver) zygote(ctx context.Context) (*zygote, error) {
 	}
 	defer func() { <-d.making }()
 	d.mu.Lock()
-	z, closed := d.current, d.closed
+	j, closed := d.current, d.closed
 	d.mu.Unlock()
 	if closed {
 		return nil, ErrClosed
 	}
-	if z != nil && z.usable() {
-		return z, nil
+	if j != nil && j.usable() {
+		return j, nil
 	}
-	fresh, err := startZygote(ctx, d.config, d.userCount())
+	fresh, err := startJail(ctx, d.config, d.maker)
 	if err != nil {
 		return nil, err
 	}
 	d.mu.Lock()
 	defer d.mu.Unlock()
-	if z != nil {
-		d.old = append(d.old, z)
-		d.config.Logger.Warn("sandbox: the zygote died and was started anew")
+	if j != nil {
+		d.old = append(d.old, j)
+		d.config.Logger.Warn("sandbox: what makes sessions died and was started anew")
 	}
-	d.old = slices.DeleteFunc(d.old, func(z *zygote) bool {
+	d.old = slices.DeleteFunc(d.old, func(j *jail) bool {
 		select {
-		case <-z.dead: // with its last session
-			z.close()
+		case <-j.dead: // with its last session
+			j.close()
 			return true
 		default:
 			return false
@@ -140,20 +140,20 @@ func (d *zygoteDriver) zygote(ctx context.Context) (*zygote, error) {
 	return fresh, nil
 }
 
-func (d *zygoteDriver) makeVolume(ctx context.Context) (*volume, error) {
+func (d *jailDriver) makeVolume(ctx context.Context) (*volume, error) {
 	v, err := d.tryVolume(ctx)
 	if errors.Is(err, errTransport) {
-		v, err = d.tryVolume(ctx) // the zygote had died unnoticed; this is a new one
+		v, err = d.tryVolume(ctx) // it had died unnoticed; this is a new one
 	}
 	return v, err
 }
 
-func (d *zygoteDriver) tryVolume(ctx context.Context) (*volume, error) {
-	z, err := d.zygote(ctx)
+func (d *jailDriver) tryVolume(ctx context.Context) (*volume, error) {
+	j, err := d.jail(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{home: z}
+	v := &volume{home: j}
 	d.mu.Lock()
 	d.nextID++
 	v.id = d.nextID
@@ -162,16 +162,19 @@ func (d *zygoteDriver) tryVolume(ctx context.Context) (*volume, error) {
 			d.mu.Unlock()
 			return nil, ErrBusy
 		}
-		v.uid, d.users = d.users[0], d.users[1:] // the longest unused first
+		v.uid = d.users[0]
+		if !d.maker.isolates() {
+			d.users = d.users[1:] // the longest unused first
+		}
 		v.host = hostID{switched: true, id: kernelBase() + v.uid}
 	}
 	d.mu.Unlock()
 	l := d.config.Limits
-	_, v.dir, err = z.call(ctx, map[string]any{
+	_, v.dir, err = j.call(ctx, map[string]any{
 		"op": "volume", "volume": v.id, "uid": v.uid, "size": l.DataBytes, "inodes": l.DataInodes,
 	})
 	if err == nil && v.dir == nil {
-		err = errors.New("the zygote passed no folder")
+		err = errors.New("no folder came with the answer")
 	}
 	if err != nil {
 		d.freeUser(v.uid)
@@ -180,20 +183,20 @@ func (d *zygoteDriver) tryVolume(ctx context.Context) (*volume, error) {
 	return v, nil
 }
 
-func (d *zygoteDriver) dropVolume(v *volume) {
+func (d *jailDriver) dropVolume(v *volume) {
 	v.dir.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	if z := v.home.(*zygote); z.usable() {
-		if _, _, err := z.call(ctx, map[string]any{"op": "drop", "volume": v.id}); err != nil {
+	if j := v.home.(*jail); j.usable() {
+		if _, _, err := j.call(ctx, map[string]any{"op": "drop", "volume": v.id}); err != nil {
 			d.config.Logger.Warn("sandbox: drop volume", "error", err)
 		}
 	}
 	d.freeUser(v.uid)
 }
 
-func (d *zygoteDriver) freeUser(uid int) {
-	if uid == 0 {
+func (d *jailDriver) freeUser(uid int) {
+	if uid == 0 || d.maker.isolates() {
 		return
 	}
 	d.mu.Lock()
@@ -201,19 +204,19 @@ func (d *zygoteDriver) freeUser(uid int) {
 	d.users = append(d.users, uid)
 }
 
-// errVolumeLost says that a volume belongs to a zygote that is gone.
-var errVolumeLost = errors.New("the volume's zygote is gone")
+// errVolumeLost says that a volume belongs to a jail that is gone.
+var errVolumeLost = errors.New("the volume's jail is gone")
 
-func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err error) {
-	z := v.home.(*zygote)
-	if !z.usable() {
+func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error) {
+	j := v.home.(*jail)
+	if !j.usable() {
 		return nil, errVolumeLost
 	}
 	d.mu.Lock()
 	d.nextID++
 	id := d.nextID
 	d.mu.Unlock()
-	s := &session{driver: d, zygote: z, gone: make(chan struct{})}
+	s := &session{driver: d, jail: j, gone: make(chan struct{})}
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -221,7 +224,7 @@ func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err err
 	}()
 	var groupFiles []*os.File
 	if d.cgroups.kind != "none" {
-		if s.group, err = d.cgroups.create(id, d.config.Limits); err != nil {
+		if s.group, err = d.cgroups.create(id, d.maker.bounds(d.config.Limits)); err != nil {
 			return nil, err
 		}
 		if groupFiles, err = s.group.files(); err != nil {
@@ -234,7 +237,7 @@ func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err err
 		return nil, err
 	}
 	defer closeAll(theirs)
-	reply, pidfd, err := z.call(ctx, startRequest(v, d.config.Limits, s.group), append(theirs, groupFiles...)...)
+	reply, pidfd, err := j.call(ctx, d.maker.start(v, d.config.Limits, s.group), append(theirs, groupFiles...)...)
 	if errors.Is(err, errTransport) {
 		return nil, fmt.Errorf("%w: %w", errVolumeLost, err)
 	}
@@ -246,41 +249,23 @@ func (d *zygoteDriver) start(ctx context.Context, v *volume) (_ process, err err
 		return nil, errors.New("sandbox: start session: no process handle")
 	}
 	go s.watch()
+	if d.maker.isolates() {
+		if err := s.greet(); err != nil {
+			return nil, err
+		}
+	}
 	if err := s.awaitReady(ctx); err != nil {
 		return nil, err
 	}
-	s.baseline = ownMemory(hostPID(s.pidfd))
+	anonymous, shared := ownMemory(hostPID(s.pidfd))
+	s.baseline = anonymous + shared
 	d.mu.Lock()
 	d.live[s] = true
 	d.mu.Unlock()
 	return s, nil
 }
 
-// sharedUser is how many sessions' worth of processes all sessions may have
-// together where they share one user, so that a fork bomb ends somewhere.
-const sharedUser = 4
-
-// startRequest asks for a session on v. Without a control group the resource
-// limits have to do what they can.
-func startRequest(v *volume, l Limits, group *cgroup) map[string]any {
-	limits := map[string]int64{
-		"CORE":  1, // 1 and not 0: it stops the core dump helpers of the host too
-		"FSIZE": l.FileSize, "NOFILE": int64(l.OpenFiles), "MEMLOCK": 64 << 10, "MSGQUEUE": 0, "NICE": 0,
-		"RTPRIO": 0, "SIGPENDING": 256, "STACK": 8 << 20,
-	}
-	limits["NPROC"] = int64(l.Processes) + 1
-	if !v.host.switched {
-		limits["NPROC"] *= sharedUser // the kernel counts all sessions together
-	}
-	if group == nil || !slices.Contains(group.held, "memory") {
-		limits["DATA"] = l.Memory
-	}
-	return map[string]any{
-		"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "rlimits": limits,
-	}
-}
-
-func (d *zygoteDriver) close() error {
+func (d *jailDriver) close() error {
 	d.mu.Lock()
 	d.closed = true
 	generations := d.old
@@ -288,8 +273,8 @@ func (d *zygoteDriver) close() error {
 		generations = append(generations, d.current)
 	}
 	d.mu.Unlock()
-	for _, z := range generations {
-		z.close()
+	for _, j := range generations {
+		j.close()
 	}
 	d.stop()
 	d.watch.Wait()
@@ -297,18 +282,18 @@ func (d *zygoteDriver) close() error {
 	return nil
 }
 
-// session is a running child of the zygote.
+// session is a running child of the second stage.
 type session struct {
-	driver *zygoteDriver
-	zygote *zygote
+	driver *jailDriver
+	jail   *jail
 	group  *cgroup
 	socket net.Conn
 	pipe   *os.File
-	pid    int // in the zygote's namespace
+	pid    int // in the jail's namespace
 	pidfd  *os.File
 	report sessionReport
 
-	baseline   int64 // memory shared with the zygote at the start
+	baseline   int64 // memory it had at the start, shared with the zygote
 	overMemory atomic.Bool
 
 	gone chan struct{}
@@ -334,6 +319,13 @@ func (s *session) open() ([]*os.File, error) {
 	_ = unix.SetNonblock(fds[0], true)
 	s.pipe = os.NewFile(uintptr(fds[0]), "output")
 	return []*os.File{theirs, os.NewFile(uintptr(fds[1]), "output")}, nil
+}
+
+// greet sends what a copy of a checkpoint waits for.
+func (s *session) greet() error {
+	_ = s.socket.SetWriteDeadline(time.Now().Add(callTimeout))
+	_, err := s.socket.Write(appendFrame(nil, frame{kind: frameHello}))
+	return err
 }
 
 // awaitReady reads the first frame.
@@ -368,7 +360,7 @@ func (s *session) watch() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
-	if reply, _, err := s.zygote.call(ctx, map[string]any{"op": "reap", "pid": s.pid}); err == nil {
+	if reply, _, err := s.jail.call(ctx, map[string]any{"op": "reap", "pid": s.pid}); err == nil {
 		s.how = exitInfo{code: reply.Code, signal: reply.Signal}
 	}
 	s.how.outOfMemory = s.overMemory.Load() || (s.group != nil && s.group.outOfMemory())

@@ -24,6 +24,7 @@ const (
 const (
 	frameExec byte = iota + 64 // JSON {"code"}
 	frameAck
+	frameHello // to a copy of a checkpoint: it was restored
 )
 
 const (

@@ -32,6 +32,8 @@ import (
 //	# timeout: of the cell, in seconds; default 20
 //	# outside: "breach" or "breach as root": the attack only looks, and outside the sandbox it must find something
 //	# bomb: yes: how long the kill takes afterwards is measured
+//	# gvisor: the beginning of a line that is no breach there, because it is about gVisor's own kernel; any number of these
+//	# gvisor lines, gvisor status: instead of lines and status, there
 //
 // A line "# ==== session: name" says in which session the code below it runs.
 //
@@ -51,6 +53,7 @@ type hostileCase struct {
 	timeout       time.Duration
 	bomb          bool
 	steps         []hostileStep
+	gvisor        []string // beginnings of lines that are fine in gVisor
 }
 
 type hostileStep struct{ session, code string }
@@ -98,7 +101,12 @@ func (c *hostileCase) parse(text string) (err error) {
 			continue
 		}
 		var e error
+		if rest, ok := strings.CutPrefix(field, "gvisor "); ok && onGVisor() {
+			field = rest
+		}
 		switch field {
+		case "gvisor":
+			c.gvisor = append(c.gvisor, value)
 		case "row":
 			c.row, e = strconv.Atoi(value)
 		case "lines":
@@ -356,6 +364,8 @@ func (c hostileCase) judge(t *testing.T, status Status, text string, h *hostileH
 		switch line = strings.TrimSpace(line); {
 		case line == "":
 		case goodVerdict.MatchString(line):
+			good++
+		case onGVisor() && slices.ContainsFunc(c.gvisor, func(begin string) bool { return strings.HasPrefix(line, "BREACH "+begin) }):
 			good++
 		case status == StatusOK || status == StatusError:
 			t.Errorf("%.600s", line)

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"cmp"
 	"errors"
 	"io"
 	"os"
@@ -18,6 +19,33 @@ import (
 // right. It runs only as root, who can become one.
 func TestUnprivileged(t *testing.T) {
 	asNobody(t, "TestCells", "^(TestCells|TestEnds|TestOutOfMemory|TestHygiene|TestInputs|TestOpen|TestNothingIsLeft|TestSessionsAreApart|TestRandomness.*|TestReport)$")
+}
+
+// TestGVisor runs the tests of this package again with the gVisor driver, and some
+// of them as a user without any right.
+func TestGVisor(t *testing.T) {
+	if onGVisor() {
+		t.Skip("this is that run")
+	}
+	runsc, err := exec.LookPath(cmp.Or(os.Getenv(testRunsc), "runsc"))
+	if err != nil {
+		unavailable(t, err.Error()+"; make runsc builds it, and "+testRunsc+" names it")
+	}
+	t.Setenv(testDriver, DriverGVisor)
+	t.Setenv(testRunsc, runsc)
+	t.Run("root", func(t *testing.T) {
+		if !isRoot() {
+			t.Skip("not root; the other one is as this user")
+		}
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.timeout=10m",
+			"-test.skip=^(TestUnprivileged|TestHostileCasesUnprivileged|TestHostileCasesFindTheHost|TestGVisor|TestWithout.*)$")
+		if out, err := cmd.CombinedOutput(); err != nil {
+			t.Errorf("%v\n%s", err, failures(string(out)))
+		}
+	})
+	t.Run("unprivileged", func(t *testing.T) {
+		asNobody(t, "TestCells", "^(TestCells|TestEnds|TestHygiene|TestInputs|TestOpen|TestNothingIsLeft|TestSessionsAreApart|TestRandomness.*|TestReport)$")
+	})
 }
 
 // asNobody runs the tests that pattern names again as a user without any right.
@@ -44,6 +72,11 @@ func asNobody(t *testing.T, witness, pattern string) {
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	if packages := os.Getenv("UNDERSTUDY_TEST_PACKAGES"); packages != "" {
 		cmd.Env = append(cmd.Env, "UNDERSTUDY_TEST_PACKAGES="+openToAll(t, packages), packagesOrigin+"="+packages)
+	}
+	if onGVisor() {
+		runsc := filepath.Join(dir, "runsc")
+		copyExecutable(t, os.Getenv(testRunsc), runsc)
+		cmd.Env = append(cmd.Env, testRunsc+"="+runsc)
 	}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: nobody, Gid: nobody}}
 	out, err := cmd.CombinedOutput()
@@ -120,6 +153,12 @@ func copyExecutable(t *testing.T, from, to string) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	full := newManager(t, nil).Report()
+	if onGVisor() {
+		if full.Level != LevelGVisor || !full.Seccomp {
+			t.Errorf("got %v, want level gvisor", full)
+		}
+		return
+	}
 	if isRoot() && full.Cgroups != "none" && full.Level != LevelFull {
 		t.Errorf("root with control groups: got level %s, want full: %v", full.Level, full)
 	}
@@ -187,7 +226,7 @@ func TestZygoteDies(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, nil)
 	run(t, m, "old", "x = 1\nimport os\nos.makedirs('sub')\nopen('sub/f', 'w').write('kept')")
-	d := m.driver.(*zygoteDriver)
+	d := m.driver.(*jailDriver)
 	first := d.current
 	killZygote(t, first)
 	if r := run(t, m, "old", "x"); logs(r) != "1\n" || r.Notice != "" {
@@ -210,7 +249,7 @@ func TestZygoteDies(t *testing.T) {
 
 // killZygote kills the grandchild of the first stage, and waits until the driver
 // cannot use it.
-func killZygote(t *testing.T, z *zygote) {
+func killZygote(t *testing.T, z *jail) {
 	t.Helper()
 	pid := z.cmd.Process.Pid
 	for range 2 {

@@ -14,11 +14,12 @@ const (
 	LevelNone       Level = iota + 1 // sessions cannot be made
 	LevelNamespaces                  // own user, mount, process, network namespaces; capabilities dropped; seccomp
 	LevelFull                        // namespaces, plus hard limits by control groups, Landlock, and an id per session
+	LevelGVisor                      // a kernel of its own, in namespaces; whatever limits the host can hold
 )
 
-var levelNames = map[Level]string{LevelNone: "none", LevelNamespaces: "namespaces", LevelFull: "full"}
+var levelNames = map[Level]string{LevelNone: "none", LevelNamespaces: "namespaces", LevelFull: "full", LevelGVisor: "gvisor"}
 
-// String returns none, namespaces or full.
+// String returns none, namespaces, full or gvisor.
 func (l Level) String() string { return levelNames[l] }
 
 // MarshalText encodes the level as its name.
@@ -46,7 +47,7 @@ type Report struct {
 	Network       bool              `json:"network"`     // whether a session can reach any network
 	Seccomp       bool              `json:"seccomp"`
 	Landlock      int               `json:"landlock_abi"` // 0: none
-	Proc          string            `json:"proc"`         // "subset": own processes only; "none"
+	Proc          string            `json:"proc"`         // "subset": own processes only; "none"; "gvisor": its own kernel's
 	Cgroups       string            `json:"cgroups"`      // "v2", "v1" or "none": then rlimits and a watchdog
 	Controllers   []string          `json:"controllers"`  // hard limits in force: memory, pids, cpu
 	DataVolume    string            `json:"data_volume"`  // how the size of /mnt/data is bound
@@ -70,6 +71,8 @@ func (r *Report) grade() {
 	switch {
 	case r.Problem != "" || !r.UserNamespace || !r.Seccomp || r.Network:
 		r.Level = LevelNone
+	case r.Driver == DriverGVisor:
+		r.Level = LevelGVisor
 	case r.Cgroups != "none" && len(r.Controllers) >= 2 && r.Landlock > 0 && r.UniqueUser && r.Proc == "subset":
 		r.Level = LevelFull
 	default:

@@ -26,14 +26,22 @@ var (
 	ErrTooLarge = errors.New("sandbox: too large")
 )
 
+// Names of the drivers, for Config.Driver.
+const (
+	DriverZygote = "zygote"
+	DriverGVisor = "gvisor"
+)
+
 // Config says how sessions are made. Zero fields mean the documented defaults.
 type Config struct {
+	Driver   string // DriverZygote, the default, or DriverGVisor
+	Runsc    string // gVisor's program, a path or a name in $PATH; default runsc
 	Python   string // interpreter, absolute path; default /usr/bin/python3
 	Packages string // folder of installed packages, "" for none
 	// Dir is a folder the Manager owns; what an earlier process left there is removed. Required.
 	Dir          string
 	Limits       Limits
-	Pool         int           // ready sessions kept for the first cell of a key; default 4, negative for none
+	Pool         int           // ready sessions kept for the first cell of a key; default 4, with gVisor 2; negative for none
 	Lifetime     time.Duration // of a session, from its first cell; default 1 h
 	MaxSessions  int           // live sessions; default 64. One more takes the place of the one idle longest
 	MinIsolation Level         // default LevelNamespaces
@@ -90,9 +98,14 @@ func (l Limits) withDefaults() Limits {
 }
 
 func (c Config) withDefaults() Config {
+	c.Driver = cmp.Or(c.Driver, DriverZygote)
 	c.Python = cmp.Or(c.Python, "/usr/bin/python3")
 	c.Limits = c.Limits.withDefaults()
-	c.Pool = max(0, cmp.Or(c.Pool, 4))
+	pool := 4
+	if c.Driver == DriverGVisor {
+		pool = 2 // each takes 80 MB
+	}
+	c.Pool = max(0, cmp.Or(c.Pool, pool))
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)
 	c.MaxSessions = cmp.Or(c.MaxSessions, 64)
 	c.MinIsolation = cmp.Or(c.MinIsolation, LevelNamespaces)

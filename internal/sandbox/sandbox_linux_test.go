@@ -108,8 +108,17 @@ func shared(t *testing.T) (m *Manager, key string) {
 	return m, key
 }
 
+// onGVisor reports whether the tests run with the gVisor driver.
+func onGVisor() bool { return os.Getenv(testDriver) == DriverGVisor }
+
+// Variables that name the driver of all tests, and gVisor's program.
+const (
+	testDriver = "UNDERSTUDY_TEST_SANDBOX"
+	testRunsc  = "UNDERSTUDY_TEST_RUNSC"
+)
+
 func configFromEnvironment() Config {
-	return Config{Python: os.Getenv("UNDERSTUDY_TEST_PYTHON"), Packages: os.Getenv("UNDERSTUDY_TEST_PACKAGES")}
+	return Config{Driver: os.Getenv(testDriver), Runsc: os.Getenv(testRunsc), Python: os.Getenv("UNDERSTUDY_TEST_PYTHON"), Packages: os.Getenv("UNDERSTUDY_TEST_PACKAGES")}
 }
 
 func TestMain(m *testing.M) {

@@ -153,6 +153,9 @@ s = socket.socket(socket.AF_UNIX); s.bind('sock')
 		{"fifo", "", ErrUnsafe},
 		{"sock", "", ErrUnsafe},
 	} {
+		if c.name == "sock" && onGVisor() {
+			continue // sockets have no place in the volume there
+		}
 		f, err := m.Open("k", c.name)
 		if !errors.Is(err, c.err) {
 			t.Errorf("%q: got error %v, want %v", c.name, err, c.err)

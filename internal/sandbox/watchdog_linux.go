@@ -17,7 +17,7 @@ const watchInterval = 250 * time.Millisecond
 // watchMemory kills sessions whose processes together hold more memory than they
 // may, until ctx ends. It is the soft stand-in for the memory controller: RLIMIT_DATA
 // bounds each process, this bounds their sum, both too late for a sudden rise.
-func (d *zygoteDriver) watchMemory(ctx context.Context) {
+func (d *jailDriver) watchMemory(ctx context.Context) {
 	tick := time.NewTicker(watchInterval)
 	defer tick.Stop()
 	for {
@@ -36,7 +36,7 @@ func (d *zygoteDriver) watchMemory(ctx context.Context) {
 		})
 		d.mu.Unlock()
 		for _, s := range sessions {
-			if used := s.memory(); used > d.config.Limits.Memory {
+			if used := s.memory(); used > d.maker.bounds(d.config.Limits).Memory {
 				d.config.Logger.Info("sandbox: session is over its memory", "bytes", used)
 				s.overMemory.Store(true)
 				s.kill()
@@ -46,16 +46,22 @@ func (d *zygoteDriver) watchMemory(ctx context.Context) {
 }
 
 // memory returns the bytes that the session's processes hold beyond what they
-// share with the zygote.
+// share with the zygote. Those of gVisor all map one file, which is the memory of
+// the code: it counts once.
 func (s *session) memory() int64 {
 	first := hostPID(s.pidfd)
 	if first == 0 {
 		return 0
 	}
-	var sum int64
+	var sum, file int64
 	pids := []int{first}
 	for i := 0; i < len(pids) && i < 4096; i++ {
-		sum += max(0, ownMemory(pids[i])-s.baseline)
+		anonymous, shared := ownMemory(pids[i])
+		if s.driver.maker.isolates() {
+			sum, file = sum+anonymous, max(file, shared)
+		} else {
+			sum += max(0, anonymous+shared-s.baseline)
+		}
 		tasks, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pids[i]), "task", "*", "children"))
 		for _, file := range tasks {
 			for _, word := range readWords(file) {
@@ -65,21 +71,26 @@ func (s *session) memory() int64 {
 			}
 		}
 	}
-	return sum
+	return sum + file
 }
 
-// ownMemory returns the anonymous and shared memory of a process, in bytes.
-func ownMemory(pid int) int64 {
+// ownMemory returns the anonymous and the shared memory of a process, in bytes.
+func ownMemory(pid int) (anonymous, shared int64) {
 	status, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
-	var sum int64
 	for line := range bytes.Lines(status) {
 		fields := bytes.Fields(line)
-		if len(fields) == 3 && (string(fields[0]) == "RssAnon:" || string(fields[0]) == "RssShmem:") {
-			kilobytes, _ := strconv.ParseInt(string(fields[1]), 10, 64)
-			sum += kilobytes << 10
+		if len(fields) != 3 {
+			continue
+		}
+		kilobytes, _ := strconv.ParseInt(string(fields[1]), 10, 64)
+		switch string(fields[0]) {
+		case "RssAnon:":
+			anonymous = kilobytes << 10
+		case "RssShmem:":
+			shared = kilobytes << 10
 		}
 	}
-	return sum
+	return anonymous, shared
 }
 
 // hostPID returns the host's number of a process from its handle, 0 if it is gone.

@@ -1,11 +1,12 @@
-"""First stage: build the root file system, enter the namespaces, become the zygote.
+"""First stage: build the root file system, enter the namespaces, start what makes sessions.
 
 It runs before any user code, with the privileges of the server (or, without
 root, with the capabilities of a fresh user namespace), and leaves three
-processes: itself, waiting; the init of the new PID namespace; and the zygote,
-a fresh interpreter inside the jail. The zygote is not PID 1 of its namespace,
-because OpenSSL reseeds after a fork only when the process id changes, and each
-session is PID 1 of its own.
+processes: itself, waiting; the init of the new PID namespace; and the second
+stage, a fresh interpreter inside the jail that makes the sessions: the zygote,
+or the supervisor of gVisor. The zygote is not PID 1 of its namespace, because
+OpenSSL reseeds after a fork only when the process id changes, and each session
+is PID 1 of its own.
 """
 
 import contextlib
@@ -76,7 +77,7 @@ def build_root(config):
     root = config["root"]
     linux.mount(None, "/", None, linux.MS_REC | linux.MS_PRIVATE)
     linux.mount("root", root, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0755,size=16m,nr_inodes=4096")
-    for folder in ("dev/shm", "etc", "home", "mnt/data", "opt/understudy", "proc", "run/volumes", "tmp", "usr", "var"):
+    for folder in ("dev/shm", "etc", "home", "mnt/data", "opt/understudy", "proc", "run/gvisor", "run/volumes", "tmp", "usr", "var"):
         os.makedirs(f"{root}/{folder}")
     os.symlink("/tmp", f"{root}/var/tmp")
     for path in SYSTEM:
@@ -96,6 +97,10 @@ def build_root(config):
     python = expose_python(root)
     if config["packages"]:
         expose(root, config["packages"], "/opt/packages")
+    if config["runsc"]:
+        with open(f"{root}/opt/runsc", "wb"):
+            pass
+        linux.bind(config["runsc"], f"{root}/opt/runsc", READ_ONLY)
     # A procfs of a new PID namespace may be mounted only where a complete one is in view already.
     linux.mount("/proc", f"{root}/proc", None, linux.MS_BIND | linux.MS_REC)
     linux.mount_setattr(root, linux.ATTR_RDONLY | linux.ATTR_NOSUID | linux.ATTR_NODEV, recursive=False)
@@ -150,10 +155,10 @@ def build_dev(root):
 
 
 def init(config, python):
-    """PID 1 of the zygote's namespace: start the zygote, then reap until nobody is
-    left. It outlives a zygote that dies, so that the running sessions go on."""
+    """PID 1 of the jail's namespace: start the second stage, then reap until nobody is
+    left. It outlives a second stage that dies, so that the running sessions go on."""
     die_with_parent()
-    with contextlib.suppress(OSError):  # refused inside some containers; the zygote then uses the one in view
+    with contextlib.suppress(OSError):  # refused inside some containers; the second stage then uses the one in view
         if not config["proc"]:
             raise PermissionError
         linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
@@ -166,7 +171,7 @@ def init(config, python):
         environment["LD_LIBRARY_PATH"] = f"{prefix}/lib"
     if os.fork() == 0:
         os.set_inheritable(CTL, True)
-        os.execve(python, ["python3", "-I", "-B", f"{HOME}/zygote.py"], environment)
+        os.execve(python, ["python3", "-I", "-B", f"{HOME}/{config['script']}"], environment)
     linux.close_from(CTL)
     while True:
         try:

@@ -3,6 +3,7 @@
 # lines: 4
 # timeout: 60
 # outside: breach
+# gvisor: top level 1 ['sys']
 needle = bytes.fromhex(HOST["needle"])[::-1]
 names = {os.path.basename(path) for path in HOST["canaries"]}
 inodes = {tuple(pair) for pair in HOST["inodes"]}

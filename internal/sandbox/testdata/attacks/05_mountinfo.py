@@ -2,6 +2,7 @@
 # tries: to read other sessions' volumes and folders of the host from the list of mounts.
 # lines: 5
 # outside: breach
+# gvisor: writable mounts
 with open("/proc/self/mountinfo") as f:
     mounts = [line.split() for line in f]
 # The folders of the interpreter and its packages are named: the kernel has no other name for them.

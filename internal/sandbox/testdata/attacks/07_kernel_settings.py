@@ -2,6 +2,8 @@
 # tries: to open for writing what would run a program of the attacker's as root of the host, or stop it.
 # lines: 14
 # outside: breach as root
+# gvisor: the session is root of the host
+# gvisor: /proc/sysrq-trigger is open for writing
 for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname",
              "/proc/sys/kernel/hotplug", "/proc/sys/vm/overcommit_memory", "/proc/sys/fs/binfmt_misc/register",
              "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/acpi", "/proc/scsi/scsi", "/proc/irq",

@@ -2,6 +2,7 @@
 # tries: to use a descriptor that the server, the zygote or another session left open.
 # lines: 9
 # outside: breach
+# gvisor: targets 3
 open_now = []
 for number in range(4096):
     try:

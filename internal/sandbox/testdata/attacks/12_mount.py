@@ -1,6 +1,8 @@
 # row: 12
 # tries: to mount, unmount and remount, with the old calls and the new.
 # lines: 27
+# gvisor: write /run/x was carried out: [Errno 2]
+# gvisor: write /dev/x
 def mount(source, target, kind, flags=0, options=b""):
     return raw("mount", source + b"\0", target + b"\0", kind + b"\0", flags, options + b"\0")
 

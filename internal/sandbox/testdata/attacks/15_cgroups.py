@@ -1,6 +1,7 @@
 # row: 15
 # tries: to reach the control groups: release_agent runs a program as root of the host (CVE-2022-0492).
 # lines: 5
+# gvisor: /sys/fs/cgroup
 WANTED = {"release_agent", "cgroup.procs", "notify_on_release", "devices.allow", "memory.max", "cgroup.kill"}
 found = []
 for root in ("/sys", "/proc", "/dev", "/run", "/mnt", "/var", "/tmp"):

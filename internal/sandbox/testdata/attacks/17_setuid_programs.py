@@ -1,6 +1,7 @@
 # row: 17
 # tries: to gain rights from programs with the set-user-id bit, the system's and its own.
 # lines: 12
+# gvisor: mounts without nosuid 2 ['/', '/proc']
 import shutil
 import subprocess
 

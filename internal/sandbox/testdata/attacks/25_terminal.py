@@ -1,6 +1,8 @@
 # row: 25
 # tries: to type into a terminal of the host (TIOCSTI), or to get one.
 # lines: 10
+# gvisor: open /dev/
+# gvisor: openpty
 import fcntl
 TIOCSTI, TIOCLINUX, TIOCSCTTY = 0x5412, 0x541c, 0x540e
 for number in range(3):

@@ -1,6 +1,7 @@
 # row: 32
 # tries: to reach the zygote and other sessions by the process group, which a PID namespace does not divide.
 # lines: 6
+# gvisor lines: 4
 import signal
 before = os.getpriority(os.PRIO_PROCESS, 0)
 say("own", "priority", before)

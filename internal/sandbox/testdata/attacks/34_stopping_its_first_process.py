@@ -1,6 +1,8 @@
 # row: 34
 # tries: to stop the session's first process from a child.
 # lines: 1
+# gvisor status: timeout
+# gvisor lines: 0
 import signal
 in_child(lambda: os.kill(1, signal.SIGSTOP))
 in_child(lambda: os.kill(-1, signal.SIGSTOP))

@@ -3,6 +3,8 @@
 # lines: 1
 # timeout: 60
 # bomb: yes
+# gvisor status: ok out_of_memory died timeout
+# gvisor lines: 0
 TOO_MANY = 16 * HOST["processes"]
 made = 0
 try:

@@ -5,7 +5,6 @@ import (
 	"bytes"
 	"context"
 	"embed"
-	"encoding/base64"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -37,7 +36,7 @@ const (
 	kernelRanges  = 1024
 	firstUser     = 1000 // id of the first session, as it sees itself
 
-	zygoteStart = time.Minute // imports from a cold disk included
+	jailStart = time.Minute // imports from a cold disk included
 )
 
 // warmImports are loaded before the first session, so that none pays for them: what
@@ -46,23 +45,24 @@ var warmImports = []string{
 	"numpy", "pandas", "matplotlib.pyplot", "IPython", "PIL.Image", "openpyxl", "scipy.stats", "seaborn",
 }
 
-// zygote is one generation of the process that sessions are forked from.
-type zygote struct {
+// jail is one generation of the processes that sessions come from: the first stage,
+// which built what they see of the host, and the second, which makes them.
+type jail struct {
 	cmd   *exec.Cmd
 	ctl   *net.UnixConn
 	turn  chan struct{} // holds one token: requests take turns
 	dead  chan struct{} // closed when the first stage is gone
-	ready zygoteReply
-	jail  string
+	ready jailReply
+	dir   string // where its root was mounted
 
 	retired atomic.Bool
 }
 
 // errTransport says that a request got no answer.
-var errTransport = errors.New("no answer from the zygote")
+var errTransport = errors.New("no answer from the jail")
 
-// zygoteReply is any answer on the control socket.
-type zygoteReply struct {
+// jailReply is any answer on the control socket.
+type jailReply struct {
 	Error    string            `json:"error"`
 	UserNS   bool              `json:"userns"`
 	Ready    bool              `json:"ready"`
@@ -75,9 +75,9 @@ type zygoteReply struct {
 	Signal   int               `json:"signal"`
 }
 
-// startZygote starts a generation and waits until it has imported everything.
-func startZygote(ctx context.Context, c Config, users int) (_ *zygote, err error) {
-	ctx, cancel := context.WithTimeout(ctx, zygoteStart)
+// startJail starts a generation and waits until it has imported everything.
+func startJail(ctx context.Context, c Config, m maker) (_ *jail, err error) {
+	ctx, cancel := context.WithTimeout(ctx, jailStart)
 	defer cancel()
 	filter, err := seccompFilter(runtime.GOARCH)
 	if err != nil {
@@ -90,50 +90,45 @@ func startZygote(ctx context.Context, c Config, users int) (_ *zygote, err error
 	if err != nil {
 		return nil, err
 	}
-	jail, err := os.MkdirTemp(c.Dir, "jail")
+	dir, err := os.MkdirTemp(c.Dir, "jail")
 	if err != nil {
 		return nil, fmt.Errorf("make the jail's mount point: %w", err)
 	}
-	z := &zygote{jail: jail, turn: make(chan struct{}, 1), dead: make(chan struct{})}
-	if err := z.spawn(c, files); err != nil {
-		os.Remove(jail)
+	j := &jail{dir: dir, turn: make(chan struct{}, 1), dead: make(chan struct{})}
+	if err := j.spawn(c, files); err != nil {
+		os.Remove(dir)
 		return nil, err
 	}
 	defer func() {
 		if err != nil {
-			z.close()
+			j.close()
 		}
 	}()
-	stop := context.AfterFunc(ctx, func() { _ = z.ctl.SetDeadline(time.Unix(1, 0)) })
+	stop := context.AfterFunc(ctx, func() { _ = j.ctl.SetDeadline(time.Unix(1, 0)) })
 	defer stop()
-	first, second := zygoteConfig(c, jail, files, filter, users)
-	if err := z.send(first); err != nil {
+	if err := j.send(firstMessage(c, m, dir, files)); err != nil {
 		return nil, err
 	}
 	if isRoot() {
-		if err := z.mapUsers(); err != nil {
+		if err := j.mapUsers(); err != nil {
 			return nil, err
 		}
 	}
-	if err := z.send(second); err != nil {
+	if err := j.send(m.prepare(c, filter)); err != nil {
 		return nil, err
 	}
-	z.ready, err = z.receive(nil)
+	j.ready, err = j.receive(nil)
 	if err != nil {
 		return nil, err
 	}
 	if !stop() {
 		return nil, ctx.Err()
 	}
-	return z, nil
+	return j, nil
 }
 
-// zygoteConfig returns the messages for the first stage and for the zygote.
-func zygoteConfig(c Config, jail string, files map[string]string, filter []byte, users int) (first, second map[string]any) {
-	uids := []int{0, 1}
-	if isRoot() {
-		uids = []int{firstUser, users}
-	}
+// firstMessage is what the first stage has to know.
+func firstMessage(c Config, m maker, dir string, files map[string]string) map[string]any {
 	environment := map[string]string{
 		"PATH": "/usr/local/bin:/usr/bin:/bin", "LANG": "C.UTF-8", "LC_ALL": "C.UTF-8", "HOME": "/tmp", "TZ": "UTC",
 		"MPLBACKEND": "Agg", "PYTHONDONTWRITEBYTECODE": "1", "IPYTHONDIR": "/tmp/.ipython",
@@ -141,19 +136,15 @@ func zygoteConfig(c Config, jail string, files map[string]string, filter []byte,
 	for _, library := range []string{"OPENBLAS", "OMP", "MKL", "NUMEXPR", "VECLIB"} {
 		environment[library+"_NUM_THREADS"] = "1"
 	}
-	first = map[string]any{
-		"root": jail, "packages": c.Packages, "remap": isRoot(), "uids": uids, "files": files,
-		"environment": environment, "proc": !c.without.proc,
+	first, count := m.users(c)
+	return map[string]any{
+		"root": dir, "script": m.script, "packages": c.Packages, "runsc": m.runsc, "remap": isRoot(),
+		"uids": []int{first, count}, "files": files, "environment": environment, "proc": !c.without.proc,
 	}
-	second = map[string]any{
-		"imports": warmImports, "seccomp": base64.StdEncoding.EncodeToString(filter),
-		"landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
-	}
-	return first, second
 }
 
 // spawn starts the first stage: the interpreter, on an archive in memory.
-func (z *zygote) spawn(c Config, files map[string]string) error {
+func (j *jail) spawn(c Config, files map[string]string) error {
 	archive, err := agentArchive(files)
 	if err != nil {
 		return err
@@ -169,14 +160,14 @@ func (z *zygote) spawn(c Config, files map[string]string) error {
 	if err != nil {
 		return fmt.Errorf("control socket: %w", err)
 	}
-	z.ctl = conn.(*net.UnixConn)
+	j.ctl = conn.(*net.UnixConn)
 	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Setsid: true}
 	if !isRoot() {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
 	}
-	z.cmd = &exec.Cmd{
+	j.cmd = &exec.Cmd{
 		Path:        c.Python,
 		Args:        []string{"python3", "-I", "-S", "-B", "/proc/self/fd/4"},
 		Env:         []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"},
@@ -187,37 +178,37 @@ func (z *zygote) spawn(c Config, files map[string]string) error {
 		Stderr:      &logWriter{log: c.Logger},
 		WaitDelay:   time.Second,
 	}
-	if err := z.cmd.Start(); err != nil {
-		z.ctl.Close()
+	if err := j.cmd.Start(); err != nil {
+		j.ctl.Close()
 		return fmt.Errorf("start %s in new namespaces: %w", c.Python, err)
 	}
 	go func() {
-		defer close(z.dead)
-		_ = z.cmd.Wait()
+		defer close(j.dead)
+		_ = j.cmd.Wait()
 	}()
 	return nil
 }
 
-// kernelBase is the host id of the zygote's root: another one for each server, so
+// kernelBase is the host id of the jail's root: another one for each server, so
 // that two on one host do not share the limits that the kernel counts by user.
 func kernelBase() int { return firstKernelID + os.Getpid()%kernelRanges*kernelIDs }
 
 // mapUsers answers the first stage's wish for id maps.
-func (z *zygote) mapUsers() error {
-	if _, err := z.receive(nil); err != nil {
+func (j *jail) mapUsers() error {
+	if _, err := j.receive(nil); err != nil {
 		return err
 	}
 	line := fmt.Sprintf("0 %d %d\n", kernelBase(), kernelIDs)
 	for _, name := range []string{"uid_map", "gid_map"} {
-		file := fmt.Sprintf("/proc/%d/%s", z.cmd.Process.Pid, name)
+		file := fmt.Sprintf("/proc/%d/%s", j.cmd.Process.Pid, name)
 		if err := os.WriteFile(file, []byte(line), 0); err != nil {
 			return fmt.Errorf("map the ids of the sandbox: %w", err)
 		}
 	}
-	return z.send(map[string]any{"mapped": true})
+	return j.send(map[string]any{"mapped": true})
 }
 
-func (z *zygote) send(message any, files ...*os.File) error {
+func (j *jail) send(message any, files ...*os.File) error {
 	b, err := json.Marshal(message)
 	if err != nil {
 		return fmt.Errorf("encode a request: %w", err)
@@ -230,18 +221,18 @@ func (z *zygote) send(message any, files ...*os.File) error {
 		}
 		rights = unix.UnixRights(fds...)
 	}
-	if _, _, err := z.ctl.WriteMsgUnix(b, rights, nil); err != nil {
+	if _, _, err := j.ctl.WriteMsgUnix(b, rights, nil); err != nil {
 		return fmt.Errorf("%w: %w", errTransport, err)
 	}
 	return nil
 }
 
 // receive reads one answer. The descriptor that may come with it goes to file.
-func (z *zygote) receive(file **os.File) (zygoteReply, error) {
+func (j *jail) receive(file **os.File) (jailReply, error) {
 	buffer, rights := make([]byte, 64<<10), make([]byte, unix.CmsgSpace(4*8))
-	n, rn, _, _, err := z.ctl.ReadMsgUnix(buffer, rights)
+	n, rn, _, _, err := j.ctl.ReadMsgUnix(buffer, rights)
 	if err != nil {
-		return zygoteReply{}, fmt.Errorf("%w: %w", errTransport, err)
+		return jailReply{}, fmt.Errorf("%w: %w", errTransport, err)
 	}
 	fds := parseRights(rights[:rn])
 	for i, fd := range fds {
@@ -253,62 +244,62 @@ func (z *zygote) receive(file **os.File) (zygoteReply, error) {
 		unix.Close(fd)
 	}
 	if n == 0 {
-		return zygoteReply{}, fmt.Errorf("%w: the zygote is gone", errTransport)
+		return jailReply{}, fmt.Errorf("%w: nobody is left who makes sessions", errTransport)
 	}
-	var reply zygoteReply
+	var reply jailReply
 	if err := json.Unmarshal(buffer[:n], &reply); err != nil {
-		return zygoteReply{}, fmt.Errorf("decode the zygote's answer: %w", err)
+		return jailReply{}, fmt.Errorf("decode the jail's answer: %w", err)
 	}
 	if reply.Error != "" {
-		return zygoteReply{}, fmt.Errorf("zygote: %s", reply.Error)
+		return jailReply{}, fmt.Errorf("jail: %s", reply.Error)
 	}
 	return reply, nil
 }
 
 // call makes one request. An error of the transport ends the generation: the next
 // start makes a new one.
-func (z *zygote) call(ctx context.Context, request map[string]any, files ...*os.File) (reply zygoteReply, got *os.File, err error) {
+func (j *jail) call(ctx context.Context, request map[string]any, files ...*os.File) (reply jailReply, got *os.File, err error) {
 	select {
-	case z.turn <- struct{}{}:
-	case <-z.dead:
-		return reply, nil, fmt.Errorf("%w: the zygote is gone", errTransport)
+	case j.turn <- struct{}{}:
+	case <-j.dead:
+		return reply, nil, fmt.Errorf("%w: nobody is left who makes sessions", errTransport)
 	case <-ctx.Done():
 		return reply, nil, ctx.Err()
 	}
-	defer func() { <-z.turn }()
-	_ = z.ctl.SetDeadline(time.Now().Add(callTimeout))
-	err = z.send(request, files...)
+	defer func() { <-j.turn }()
+	_ = j.ctl.SetDeadline(time.Now().Add(callTimeout))
+	err = j.send(request, files...)
 	if err == nil {
-		reply, err = z.receive(&got)
+		reply, err = j.receive(&got)
 	}
 	if errors.Is(err, errTransport) {
-		z.retire()
+		j.retire()
 	}
 	return reply, got, err
 }
 
 // usable reports whether the generation can make sessions.
-func (z *zygote) usable() bool {
+func (j *jail) usable() bool {
 	select {
-	case <-z.dead:
+	case <-j.dead:
 		return false
 	default:
-		return !z.retired.Load()
+		return !j.retired.Load()
 	}
 }
 
-// retire makes the zygote exit; its sessions go on until they end.
-func (z *zygote) retire() {
-	z.retired.Store(true)
-	z.ctl.Close()
+// retire makes the second stage exit; its sessions go on until they end.
+func (j *jail) retire() {
+	j.retired.Store(true)
+	j.ctl.Close()
 }
 
 // close kills the generation with all its sessions.
-func (z *zygote) close() {
-	z.ctl.Close()
-	_ = z.cmd.Process.Kill()
-	<-z.dead
-	os.Remove(z.jail)
+func (j *jail) close() {
+	j.ctl.Close()
+	_ = j.cmd.Process.Kill()
+	<-j.dead
+	os.Remove(j.dir)
 }
 
 // agentSources returns the files of the agent by their path below its home.
@@ -324,7 +315,7 @@ func agentSources() (map[string]string, error) {
 			return nil, fmt.Errorf("read the agent: %w", err)
 		}
 		switch base := path.Base(name); base {
-		case "zygote.py", "__main__.py":
+		case "__main__.py", "guest.py", "gvisor.py", "zygote.py": // are run
 			files[base] = string(b)
 		default:
 			files["understudy_agent/"+base] = string(b)
@@ -361,12 +352,12 @@ func agentArchive(files map[string]string) (*os.File, error) {
 	return f, nil
 }
 
-// logWriter passes what the zygote prints to the log.
+// logWriter passes what the stages print to the log.
 type logWriter struct{ log *slog.Logger }
 
 func (w *logWriter) Write(b []byte) (int, error) {
 	if text := bytes.TrimSpace(b); len(text) > 0 {
-		w.log.Debug("zygote", "text", string(text[:min(len(text), 4096)]))
+		w.log.Debug("jail", "text", string(text[:min(len(text), 4096)]))
 	}
 	return len(b), nil
 }

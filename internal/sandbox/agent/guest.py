@@ -1,0 +1,62 @@
+"""A session inside gVisor. It is prepared once, up to the checkpoint, and goes on
+from there in every copy that is restored."""
+
+import base64
+import contextlib
+import os
+import socket
+import sys
+import traceback
+
+HOME = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HOME)
+from understudy_agent import kernel, linux, template  # noqa: E402
+
+
+def main():
+    channel = take_channel()
+    try:
+        config = receive(channel)
+        shell, versions, fonts = template.prepare(config["imports"], HOME)
+        linux.close_from(4)
+        channel.send(kernel.READY, 0, {"ready": True, "python": ".".join(map(str, sys.version_info[:3])),
+                                       "packages": versions, "shell": shell.name})
+        if channel.receive() is None:  # the checkpoint is taken here; what arrives is for the copy
+            os._exit(0)
+        report = {"landlock": 0, "seccomp": False, "proc": "gvisor"}
+        template.start_afresh(fonts)
+        os.chdir(template.DATA)
+        linux.prctl(linux.PR_SET_DUMPABLE, 0)
+        if config["seccomp"]:
+            linux.install_seccomp(base64.b64decode(config["seccomp"]))
+            report["seccomp"] = True
+        del config
+        kernel.serve(channel, shell, report)
+        os._exit(0)
+    except BaseException:
+        with contextlib.suppress(BaseException):
+            channel.send(kernel.FATAL, 0, {"text": traceback.format_exc()})
+        os._exit(1)
+
+
+def take_channel():
+    """Move the socket from stdin to where sessions have it."""
+    os.dup2(0, 3, inheritable=False)
+    null = os.open("/dev/null", os.O_RDONLY)
+    os.dup2(null, 0)
+    linux.close_from(4)
+    return kernel.Channel(socket.socket(fileno=3))
+
+
+def receive(channel):
+    import json
+
+    frame = channel.receive()
+    if frame is None:
+        os._exit(0)
+    return json.loads(frame[2])
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    main()

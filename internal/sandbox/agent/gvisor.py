@@ -1,0 +1,126 @@
+"""The supervisor of gVisor sandboxes: starts one, lets it import everything, takes a
+checkpoint, and restores a copy of it per request.
+
+It runs in the jail that stage0 built, so that even gVisor's own processes see no
+more of the host than a session of the zygote does. Like the zygote it reads
+requests only from the server. Each copy has a PID namespace on the host, whose
+first process is `restore` below: with it all of gVisor's processes die.
+"""
+
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+
+HOME = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HOME)
+from understudy_agent import jail, kernel, linux, template  # noqa: E402
+
+RUN = "/run/gvisor"
+ROOT, BUNDLE, IMAGE, STATE, SHARED = (f"{RUN}/{name}" for name in ("root", "bundle", "image", "state", "data"))
+NAME = "session"
+OWN = ("dev", "mnt", "proc", "run", "sys", "tmp")  # of the jail; a session has its own of these, or none
+TMPFS = ["nosuid", "nodev", "mode=1777"]
+
+
+def prepare(config):
+    """Make the checkpoint; return what the server reports."""
+    linux.mount("tmpfs", RUN, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, f"mode=0700,size={config['image_size']:d}")
+    for folder in (ROOT, BUNDLE, IMAGE, STATE, SHARED):
+        os.mkdir(folder)
+    with open(f"{BUNDLE}/config.json", "w", encoding="utf-8") as f:
+        json.dump(bundle(config), f)
+    ours, theirs = socket.socketpair()
+    first = runsc(config, "run", f"--bundle={BUNDLE}", NAME, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    theirs.close()
+    with ours:
+        channel = kernel.Channel(ours)
+        channel.send(kernel.EXEC, 0, config["guest"])
+        frame = channel.receive()
+        if frame is None or frame[0] != kernel.READY:
+            first.kill()
+            raise RuntimeError(f"the interpreter did not start in gVisor: {frame and frame[2]} {first.stdout.read()[-2000:]}")
+        call(config, "checkpoint", f"--image-path={IMAGE}", NAME)
+    first.communicate()
+    call(config, "delete", "--force", NAME)
+    return json.loads(frame[2])
+
+
+def runsc(config, *arguments, **streams):
+    flags = [f"--root={STATE}", "--network=none", "--overlay2=none", "--host-uds=none", "--ignore-cgroups",
+             "--file-access-mounts=shared", f"--platform={config['platform']}", "--cpu-num-from-quota"]
+    return subprocess.Popen([config["runsc"], *flags, *arguments], cwd="/", env={"PATH": "/usr/bin:/bin"}, **streams)
+
+
+def call(config, *arguments):
+    """Run a command of runsc that ends; raise with what it prints if it fails."""
+    process = runsc(config, *arguments, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    text, _ = process.communicate()
+    if process.returncode != 0:
+        raise RuntimeError(f"runsc {arguments[0]}: {text[-2000:].decode('utf-8', 'replace')}")
+
+
+def bundle(config):
+    """Describe the sandbox for gVisor: the jail's read-only folders, a /tmp and a
+    /dev/shm of its own, one volume, and a process without rights."""
+    mounts = [{"destination": "/proc", "type": "proc", "source": "proc"},
+              {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+              tmpfs("/tmp", config["tmp"]), tmpfs("/dev/shm", config["shm"]),
+              {"destination": template.DATA, "type": "bind", "source": SHARED, "options": ["rw", "nosuid", "nodev"]}]
+    for name in sorted(set(os.listdir("/")) - set(OWN)):
+        if os.path.islink(f"/{name}"):
+            os.symlink(os.readlink(f"/{name}"), f"{ROOT}/{name}")
+        elif os.path.isdir(f"/{name}"):
+            os.mkdir(f"{ROOT}/{name}")
+            mounts.append({"destination": f"/{name}", "type": "bind", "source": f"/{name}",
+                           "options": ["rbind", "ro", "nosuid", "nodev"]})
+    for folder in ("dev", "mnt/data", "proc", "tmp"):
+        os.makedirs(f"{ROOT}/{folder}")
+    limits = [{"type": f"RLIMIT_{name}", "soft": value, "hard": value} for name, value in config["rlimits"].items()]
+    process = {"terminal": False, "user": {"uid": config["uid"], "gid": config["uid"]}, "cwd": "/",
+               "args": [os.readlink("/proc/self/exe"), "-I", "-B", f"{HOME}/guest.py"],
+               "env": [f"{name}={value}" for name, value in os.environ.items()],
+               "capabilities": {}, "noNewPrivileges": True, "rlimits": limits}
+    return {"ociVersion": "1.0.0", "hostname": "sandbox", "root": {"path": ROOT, "readonly": True}, "mounts": mounts,
+            "process": process,
+            "linux": {"namespaces": [{"type": kind} for kind in ("pid", "network", "ipc", "uts", "mount")],
+                      "resources": {"memory": {"limit": config["memory"]},
+                                    "cpu": {"quota": config["cpu_quota"], "period": 100_000}}}}
+
+
+def tmpfs(path, size):
+    return {"destination": path, "type": "tmpfs", "source": "tmpfs", "options": [*TMPFS, f"size={size:d}"]}
+
+
+def restore(config, request, fds):
+    """The life of the first process of a session's PID namespace: start a copy of the
+    checkpoint, pass interrupts on, and end with it."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGCHLD})
+    os.setsid()
+    jail.join_groups(fds[2:])
+    linux.unshare(linux.CLONE_NEWNS)
+    linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    linux.mount("tmpfs", STATE, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0700,size=16m")
+    jail.mount_data(request["volume"], SHARED)
+    for name, value in request["rlimits"].items():
+        resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
+    session = runsc(config, "restore", f"--bundle={BUNDLE}", f"--image-path={IMAGE}", NAME,
+                    stdin=fds[0], stdout=fds[1], stderr=fds[1])
+    linux.close_from(3)
+    while True:
+        if signal.sigwait({signal.SIGINT, signal.SIGCHLD}) == signal.SIGINT:
+            runsc(config, "kill", NAME, "INT", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            continue
+        with contextlib.suppress(ChildProcessError):
+            while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
+                if ended[0] == session.pid:
+                    os._exit(os.waitstatus_to_exitcode(ended[1]) & 0xFF)
+
+
+if __name__ == "__main__":
+    sys.dont_write_bytecode = True
+    jail.main(prepare, restore)

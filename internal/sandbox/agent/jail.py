@@ -1,0 +1,99 @@
+"""What every second stage does in the jail that the first stage built: take requests
+from the server, keep the volumes, and fork the first process of a session."""
+
+import json
+import os
+import socket
+import traceback
+
+from . import linux
+
+CTL = 3
+VOLUMES = "/run/volumes"
+
+
+def main(prepare, start):
+    """Serve until the server closes the control socket. prepare(config) returns what
+    the server is told at first; start(config, request, fds) is the life of a session's
+    first process, and does not return."""
+    ctl = socket.socket(fileno=CTL)
+    try:
+        config = json.loads(ctl.recv(1 << 20))
+        ready = prepare(config)
+    except BaseException:
+        send(ctl, {"error": traceback.format_exc()})
+        os._exit(1)
+    pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
+    send(ctl, ready)
+    operations = {"volume": make_volume, "drop": drop_volume, "reap": reap,
+                  "start": lambda request, fds: fork(pidns, lambda: start(config, request, fds))}
+    while True:
+        data, fds, _, _ = socket.recv_fds(ctl, 1 << 16, 32)
+        if not data:
+            os._exit(0)
+        request = json.loads(data)
+        try:
+            reply, passed = operations[request["op"]](request, fds)
+        except Exception:
+            reply, passed = {"error": traceback.format_exc(limit=4)}, ()
+        finally:
+            for fd in fds:
+                os.close(fd)
+        send(ctl, reply, passed)
+        for fd in passed:
+            os.close(fd)
+
+
+def send(ctl, message, fds=()):
+    socket.send_fds(ctl, [json.dumps(message).encode()], list(fds))
+
+
+def make_volume(request, fds):
+    """Mount a size-limited tmpfs for the files of one session, and hand out its folder."""
+    path = f"{VOLUMES}/{request['volume']:d}"
+    os.mkdir(path)
+    linux.mount("data", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV,
+                f"mode=0700,uid={request['uid']:d},gid={request['uid']:d},size={request['size']:d},"
+                f"nr_inodes={request['inodes']:d}")
+    return {}, [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
+
+
+def drop_volume(request, fds):
+    path = f"{VOLUMES}/{request['volume']:d}"
+    linux.umount(path)
+    os.rmdir(path)
+    return {}, ()
+
+
+def reap(request, fds):
+    """Collect a dead session; say how it died."""
+    pid, status = os.waitpid(request["pid"], os.WNOHANG)
+    if pid == 0:
+        return {"running": True}, ()
+    code = os.waitstatus_to_exitcode(status)
+    return {"code": max(code, 0), "signal": max(-code, 0)}, ()
+
+
+def fork(pidns, child):
+    """Fork a process that is PID 1 of a new PID namespace below pidns."""
+    linux.setns(pidns, linux.CLONE_NEWPID)  # else the second unshare is refused
+    linux.unshare(linux.CLONE_NEWPID)
+    pid = os.fork()
+    if pid == 0:
+        child()
+        os._exit(1)
+    return {"pid": pid}, [os.pidfd_open(pid)]
+
+
+def join_groups(fds):
+    """Join the control groups of a session first of all, so that all memory from here
+    is charged to it."""
+    for fd in fds:
+        os.write(fd, b"0")
+
+
+def mount_data(volume, target):
+    """Show a volume at target, and the others nowhere. The caller has a mount
+    namespace of its own."""
+    linux.mount(f"{VOLUMES}/{volume:d}", target, None, linux.MS_BIND)
+    linux.umount(VOLUMES)

@@ -1,0 +1,98 @@
+"""The process that sessions are copies of: what is made once for all of them, and
+what each copy must replace."""
+
+import contextlib
+import gc
+import os
+import random
+import signal
+import sys
+
+from . import kernel
+
+DATA = "/mnt/data"
+PACKAGES = "/opt/packages"
+# Modules of the standard library that a first cell most often needs.
+COMMON = ("base64 csv collections dataclasses datetime decimal fractions functools glob hashlib itertools json math "
+          "operator os pathlib random re shutil statistics string subprocess tempfile textwrap time typing uuid zipfile "
+          "asyncio ssl secrets sqlite3 urllib.parse urllib.request html xml.etree.ElementTree").split()
+
+
+def prepare(imports, home):
+    """Import, run what first cells run, and settle the heap. Return the shell, the
+    versions of the packages, and the font list for child interpreters. home is the
+    folder of the calling script, which sessions do not import from."""
+    gc.disable()
+    sys.path[:] = [p for p in sys.path if p != home]
+    if os.path.isdir(PACKAGES):
+        import site
+        system = [p for p in sys.path if p.endswith(("dist-packages", "site-packages"))]
+        sys.path[:] = [p for p in sys.path if p not in system]
+        site.addsitedir(PACKAGES)
+        os.environ["PYTHONPATH"] = PACKAGES
+    os.environ["MPLCONFIGDIR"] = "/tmp/.matplotlib"
+    with contextlib.suppress(ImportError):
+        import matplotlib
+        from . import figures
+        matplotlib.use(f"module://{figures.__name__}")
+    for name in COMMON:
+        with contextlib.suppress(ImportError):
+            __import__(name)
+    versions = {}
+    for name in imports:
+        with contextlib.suppress(Exception):  # not installed, or broken: then the user sees why
+            package = __import__(name)
+            versions[package.__name__] = str(getattr(package, "__version__", ""))
+    shell = kernel.make_shell()
+    kernel.warm_up(shell)
+    if ssl := sys.modules.get("ssl"):
+        ssl.RAND_bytes(1)  # 4 MB of tables that each session would make for itself
+    fonts = read_font_cache()
+    if manager := sys.modules.get("matplotlib.font_manager"):
+        with contextlib.suppress(AttributeError):  # it is not the same in every release
+            manager._get_font.cache_clear()  # they keep files open, which a session does not inherit
+    os.chdir("/")
+    gc.collect()
+    gc.freeze()
+    return shell, versions, fonts
+
+
+def read_font_cache():
+    """The font list that matplotlib wrote, as a name and its bytes; None without."""
+    with contextlib.suppress(OSError):
+        for name in os.listdir("/tmp/.matplotlib"):
+            if name.startswith("fontlist"):
+                with open(f"/tmp/.matplotlib/{name}", "rb") as f:
+                    return name, f.read()
+    return None
+
+
+def start_afresh(fonts):
+    """Replace every piece of state that sessions must not share, though they come from
+    one process."""
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            if signal.getsignal(number) not in (signal.SIG_DFL, None):
+                signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # what a Python program starts with
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    random.seed()
+    if ssl := sys.modules.get("ssl"):
+        ssl.RAND_add(os.urandom(48), 48.0)
+    if numpy := sys.modules.get("numpy"):
+        numpy.random.seed()
+    if tempfile := sys.modules.get("tempfile"):
+        tempfile._name_sequence = tempfile.tempdir = None
+    if uuid := sys.modules.get("uuid"):
+        uuid._node = random.getrandbits(48) | 1 << 40  # the multicast bit marks a random node
+        uuid._last_timestamp = None
+    os.environ.update(HOME="/tmp", USER="sandbox", LOGNAME="sandbox", PWD=DATA, TMPDIR="/tmp")
+    if fonts:
+        os.makedirs("/tmp/.matplotlib", exist_ok=True)
+        with open(f"/tmp/.matplotlib/{fonts[0]}", "wb") as f:
+            f.write(fonts[1])
+    sys.argv[:] = [""]
+    sys.path.insert(0, "")
+    gc.enable()
+    gc.set_threshold(10000, 50, 50)

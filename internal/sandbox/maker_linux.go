@@ -1,0 +1,123 @@
+package sandbox
+
+import (
+	"cmp"
+	"encoding/base64"
+	"errors"
+	"fmt"
+	"os/exec"
+	"path/filepath"
+	"slices"
+)
+
+// maker is the second stage in the jail, which makes the sessions, with all that
+// one has to know of it. They serve the same requests.
+type maker struct {
+	name   string // of the driver
+	script string // in agent
+	runsc  string // gVisor's program, "" without
+	// What a session takes besides what its code does.
+	memory    int64
+	processes int
+}
+
+// newMaker returns the maker that c asks for, or why this host lacks it.
+func newMaker(c Config) (maker, error) {
+	switch c.Driver {
+	case DriverZygote:
+		return maker{name: c.Driver, script: "zygote.py"}, nil
+	case DriverGVisor:
+		runsc, err := exec.LookPath(cmp.Or(c.Runsc, "runsc"))
+		if err == nil {
+			runsc, err = filepath.Abs(runsc)
+		}
+		if err != nil {
+			return maker{}, fmt.Errorf("gVisor is not installed: %w", err)
+		}
+		return maker{name: c.Driver, script: "gvisor.py", runsc: runsc, memory: 128 << 20, processes: 128}, nil
+	default:
+		return maker{}, errors.New("sandbox: there is no driver " + c.Driver)
+	}
+}
+
+// isolates reports whether the sessions of one user are apart from each other by
+// gVisor, and not by that user.
+func (m maker) isolates() bool { return m.runsc != "" }
+
+// users returns the first of the ids that sessions run as, and how many there are:
+// without root one, the server's own, which is the jail's root.
+func (m maker) users(c Config) (first, count int) {
+	switch {
+	case !isRoot():
+		return 0, 1
+	case m.isolates():
+		return firstUser, 1
+	default:
+		return firstUser, userCount(c)
+	}
+}
+
+// userCount is how many sessions can exist at once, the ones that wait included,
+// with some room for those on their way out.
+func userCount(c Config) int {
+	return min(c.MaxSessions+c.Pool+16, kernelIDs-firstUser)
+}
+
+// prepare is what the second stage has to know; filter is the system call filter.
+func (m maker) prepare(c Config, filter []byte) map[string]any {
+	encoded := base64.StdEncoding.EncodeToString(filter)
+	if m.runsc == "" {
+		return map[string]any{
+			"imports": warmImports, "seccomp": encoded, "landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
+		}
+	}
+	l := c.Limits
+	first, _ := m.users(c)
+	limits := commonLimits(l)
+	limits["NPROC"] = int64(l.Processes) + 1
+	return map[string]any{
+		"runsc": "/opt/runsc", "platform": "systrap", "image_size": 1 << 30, "uid": first,
+		"tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "memory": l.Memory, "cpu_quota": int(l.CPU * 100_000), "rlimits": limits,
+		"guest": map[string]any{"imports": warmImports, "seccomp": encoded},
+	}
+}
+
+// commonLimits are the resource limits of the code in a session.
+func commonLimits(l Limits) map[string]int64 {
+	return map[string]int64{
+		"CORE":  1, // 1 and not 0: it stops the core dump helpers of the host too
+		"FSIZE": l.FileSize, "NOFILE": int64(l.OpenFiles), "MEMLOCK": 64 << 10, "MSGQUEUE": 0, "NICE": 0,
+		"RTPRIO": 0, "SIGPENDING": 256, "STACK": 8 << 20,
+	}
+}
+
+// sharedUser is how many sessions' worth of processes all sessions may have
+// together where they share one user, so that a fork bomb ends somewhere.
+const sharedUser = 4
+
+// start is the request for a session on v. Without a control group the resource
+// limits have to do what they can.
+func (m maker) start(v *volume, l Limits, group *cgroup) map[string]any {
+	request := map[string]any{"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2}
+	if m.isolates() {
+		request["rlimits"] = map[string]int64{"CORE": 1} // of gVisor's own processes; it holds the limits of the code
+		return request
+	}
+	limits := commonLimits(l)
+	limits["NPROC"] = int64(l.Processes) + 1
+	if !v.host.switched {
+		limits["NPROC"] *= sharedUser // the kernel counts all sessions together
+	}
+	if group == nil || !slices.Contains(group.held, "memory") {
+		limits["DATA"] = l.Memory
+	}
+	request["rlimits"] = limits
+	return request
+}
+
+// bounds are the limits of a session's control group.
+func (m maker) bounds(l Limits) Limits {
+	l.Memory += m.memory
+	l.Processes += m.processes
+	return l
+}
