@@ -68,7 +68,7 @@ def bundle(config):
     """Describe the sandbox for gVisor: the jail's read-only folders, a /tmp and a
     /dev/shm of its own, one volume, and a process without rights."""
     mounts = [{"destination": "/proc", "type": "proc", "source": "proc"},
-              {"destination": "/dev", "type": "tmpfs", "source": "tmpfs"},
+              {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["ro"]},
               tmpfs("/tmp", config["tmp"]), tmpfs("/dev/shm", config["shm"]),
               {"destination": template.DATA, "type": "bind", "source": SHARED, "options": ["rw", "nosuid", "nodev"]}]
     for name in sorted(set(os.listdir("/")) - set(OWN)):
