@@ -219,7 +219,7 @@ func (m *Manager) lookup(key string) (*keyed, error) {
 		}
 		s = &keyed{key: key, turn: make(chan struct{}, 1), notice: m.gone[key]}
 		delete(m.gone, key)
-		s.expiry = time.AfterFunc(m.config.Lifetime, func() { m.end(key, s, "expired") })
+		s.expiry = time.AfterFunc(m.config.Lifetime+callTimeout, func() { m.end(key, s, "expired") }) // until provide knows better
 		m.sessions[key] = s
 		m.stats.Started++
 	}
@@ -338,6 +338,7 @@ func (m *Manager) provide(ctx context.Context, s *keyed) error {
 			return err
 		}
 		s.placed = map[string]bool{}
+		s.expiry.Reset(m.config.Lifetime)
 		s.before, err = seat.volume.list(m.config.Limits.ListedFiles)
 		return errors.Join(err, m.bind(s, seat.link, seat.volume))
 	}
