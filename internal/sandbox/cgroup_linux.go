@@ -116,9 +116,52 @@ func openV2(fsroot string, own map[string]string) *cgroups {
 		os.Remove(group)
 		return nil
 	}
+	return newV2(group)
+}
+
+// newV2 uses group, an empty one of version 2.
+func newV2(group string) *cgroups {
 	g := &cgroups{kind: "v2", parents: map[string]string{"": group}}
 	g.limitTotal()
+	if os.Mkdir(filepath.Join(group, jailGroup), 0o755) == nil {
+		letFork(group)
+	}
 	return g
+}
+
+// openBare makes the server's group in the version 2 tree that lies beside version 1.
+// It has no controllers, so it is of use only to try how processes get there.
+func openBare(fsroot, self string) *cgroups {
+	own, err := readOwnGroups(self)
+	group := filepath.Join(fsroot, own[""], newGroupName())
+	if err != nil || os.Mkdir(group, 0o755) != nil {
+		return &cgroups{kind: "none"}
+	}
+	return newV2(group)
+}
+
+// jailGroup is where the jail lives in a version 2 tree, beside its sessions. A
+// process may be born in a group only by one who may write to it and to the
+// lowest group that both are below.
+const jailGroup = "jail"
+
+// letFork lets the jail's root put processes into a group.
+func letFork(group string) {
+	if isRoot() {
+		_ = os.Lchown(filepath.Join(group, "cgroup.procs"), kernelBase(), kernelBase())
+	}
+}
+
+// jail opens the group that the jail is to be born in, nil without.
+func (g *cgroups) jail() *os.File {
+	if g.kind != "v2" {
+		return nil
+	}
+	f, err := os.Open(filepath.Join(g.parents[""], jailGroup))
+	if err != nil {
+		return nil
+	}
+	return f
 }
 
 // delegate hands the controllers of a version 2 group to its children. A group
@@ -164,9 +207,9 @@ func sweepGroup(group string) {
 	if err != nil || !errors.Is(unix.Kill(pid, 0), unix.ESRCH) {
 		return
 	}
-	sessions, _ := filepath.Glob(filepath.Join(group, "s*"))
-	for _, s := range sessions {
-		_ = os.Remove(s) // refused for files, and where a process still lives
+	members, _ := filepath.Glob(filepath.Join(group, "[sj]*"))
+	for _, member := range members {
+		_ = os.Remove(member) // refused for files, and where a process still lives
 	}
 	_ = os.Remove(group)
 }
@@ -261,19 +304,34 @@ func (g *cgroups) create(id int, limits Limits) (*cgroup, error) {
 		s.dirs[controller] = dir
 	}
 	s.held = g.set(s.dirs, limits.Memory, limits.Processes, limits.CPU)
+	if s.kind == "v2" {
+		letFork(s.dirs[""])
+	}
 	return s, nil
 }
 
-// files opens what a process writes "0" to in order to join.
+// files opens what a process writes "0" to in order to join, and of version 2 the
+// folder last, in which it can be born.
 func (s *cgroup) files() ([]*os.File, error) {
 	var files []*os.File
-	for _, dir := range s.dirs {
-		f, err := os.OpenFile(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY, 0)
+	open := func(name string, mode int) error {
+		f, err := os.OpenFile(name, mode, 0)
 		if err != nil {
-			closeAll(files)
-			return nil, fmt.Errorf("open control group: %w", err)
+			return fmt.Errorf("open control group: %w", err)
 		}
 		files = append(files, f)
+		return nil
+	}
+	var err error
+	for _, dir := range s.dirs {
+		err = errors.Join(err, open(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY))
+	}
+	if s.kind == "v2" {
+		err = errors.Join(err, open(s.dirs[""], os.O_RDONLY))
+	}
+	if err != nil {
+		closeAll(files)
+		return nil, err
 	}
 	return files, nil
 }
@@ -299,19 +357,24 @@ func (s *cgroup) outOfMemory() bool {
 // moment to let go of the last of them.
 func (s *cgroup) remove() {
 	for _, dir := range s.dirs {
-		for range 50 {
-			if err := os.Remove(dir); err == nil || !errors.Is(err, unix.EBUSY) {
-				break
-			}
-			<-time.After(2 * time.Millisecond)
+		removeGroup(dir)
+	}
+}
+
+func removeGroup(dir string) {
+	for range 50 {
+		if err := os.Remove(dir); err == nil || !errors.Is(err, unix.EBUSY) {
+			return
 		}
+		<-time.After(2 * time.Millisecond)
 	}
 }
 
 // close removes the server's group.
 func (g *cgroups) close(dir string) {
 	for _, parent := range g.parents {
-		_ = os.Remove(parent)
+		removeGroup(filepath.Join(parent, jailGroup))
+		removeGroup(parent)
 	}
 	_ = os.Remove(filepath.Join(dir, groupsFile))
 }

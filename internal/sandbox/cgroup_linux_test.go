@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -143,5 +144,41 @@ func TestGroupsAreRemembered(t *testing.T) {
 	}
 	if got, want := readWords(filepath.Join(dir, groupsFile)), []string{g.parents["pids"]}; !slices.Equal(got, want) {
 		t.Errorf("remembered %v, want %v", got, want)
+	}
+}
+
+// TestBornInControlGroup starts sessions in a control group of version 2, where most
+// machines have only those. Here the tree has no controllers; that they hold is for
+// a machine where it does.
+func TestBornInControlGroup(t *testing.T) {
+	if _, err := os.Stat("/sys/fs/cgroup/unified/cgroup.procs"); err != nil || !isRoot() {
+		t.Skip("needs root, and the layout with both versions of control groups")
+	}
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.without.controllers, c.Pool = true, -1 })
+	if got := m.Report().Cgroups; got != "v2" {
+		t.Skipf("got control groups %q, want v2: not ours to make here", got)
+	}
+	r := run(t, m, "k", "import threading, os, signal, subprocess, multiprocessing as mp\n"+
+		"print(os.getpid(), threading.get_native_id(), subprocess.run(['false']).returncode)\n"+
+		"with mp.Pool(2) as p: print(p.map(abs, [-1, 2]))\n"+
+		"t = threading.Thread(target=lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1))\n"+
+		"signal.signal(signal.SIGUSR1, lambda *a: print('signalled'))\nt.start(); t.join()")
+	if got, want := logs(r), "1 1 1\n[1, 2]\nsignalled\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+	d := m.driver.(*jailDriver)
+	for s := range d.live {
+		if !s.born {
+			t.Error("the session was not born in its control group")
+		}
+		file := filepath.Join("/proc", itoa(hostPID(s.pidfd)), "cgroup")
+		words := readWords(file)
+		if want := s.group.dirs[""]; !slices.ContainsFunc(words, func(w string) bool {
+			path, ok := strings.CutPrefix(w, "0::")
+			return ok && strings.HasSuffix(want, path)
+		}) {
+			t.Errorf("%s: got %q, want %s", file, words, want)
+		}
 	}
 }

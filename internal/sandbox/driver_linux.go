@@ -48,7 +48,10 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 		config: c, maker: m, making: make(chan struct{}, 1), live: map[*session]bool{}, stop: stop,
 		cgroups: &cgroups{kind: "none"},
 	}
-	if !c.without.cgroups {
+	switch {
+	case c.without.controllers:
+		d.cgroups = openBare("/sys/fs/cgroup/unified", "/proc/self/cgroup")
+	case !c.without.cgroups:
 		d.cgroups = openCgroups("/sys/fs/cgroup", "/proc/self/cgroup")
 	}
 	if err := d.cgroups.remember(c.Dir); err != nil {
@@ -117,7 +120,7 @@ func (d *jailDriver) jail(ctx context.Context) (*jail, error) {
 	if j != nil && j.usable() {
 		return j, nil
 	}
-	fresh, err := startJail(ctx, d.config, d.maker)
+	fresh, err := startJail(ctx, d.config, d.maker, d.cgroups)
 	if err != nil {
 		return nil, err
 	}
@@ -244,7 +247,7 @@ func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error
 	if err != nil {
 		return nil, fmt.Errorf("sandbox: start session: %w", err)
 	}
-	s.pid, s.pidfd = reply.PID, pidfd
+	s.pid, s.pidfd, s.born = reply.PID, pidfd, reply.Into
 	if s.pidfd == nil {
 		return nil, errors.New("sandbox: start session: no process handle")
 	}
@@ -289,7 +292,8 @@ type session struct {
 	group  *cgroup
 	socket net.Conn
 	pipe   *os.File
-	pid    int // in the jail's namespace
+	pid    int  // in the jail's namespace
+	born   bool // in its control group, rather than moved there
 	pidfd  *os.File
 	report sessionReport
 

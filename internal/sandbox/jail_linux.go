@@ -70,13 +70,14 @@ type jailReply struct {
 	Packages map[string]string `json:"packages"`
 	Shell    string            `json:"shell"`
 	PID      int               `json:"pid"`
+	Into     bool              `json:"into"` // the session was born in its control group
 	Running  bool              `json:"running"`
 	Code     int               `json:"code"`
 	Signal   int               `json:"signal"`
 }
 
 // startJail starts a generation and waits until it has imported everything.
-func startJail(ctx context.Context, c Config, m maker) (_ *jail, err error) {
+func startJail(ctx context.Context, c Config, m maker, groups *cgroups) (_ *jail, err error) {
 	ctx, cancel := context.WithTimeout(ctx, jailStart)
 	defer cancel()
 	filter, err := seccompFilter(runtime.GOARCH)
@@ -95,7 +96,7 @@ func startJail(ctx context.Context, c Config, m maker) (_ *jail, err error) {
 		return nil, fmt.Errorf("make the jail's mount point: %w", err)
 	}
 	j := &jail{dir: dir, turn: make(chan struct{}, 1), dead: make(chan struct{})}
-	if err := j.spawn(c, files); err != nil {
+	if err := j.spawn(c, files, groups); err != nil {
 		os.Remove(dir)
 		return nil, err
 	}
@@ -144,7 +145,7 @@ func firstMessage(c Config, m maker, dir string, files map[string]string) map[st
 }
 
 // spawn starts the first stage: the interpreter, on an archive in memory.
-func (j *jail) spawn(c Config, files map[string]string) error {
+func (j *jail) spawn(c Config, files map[string]string, groups *cgroups) error {
 	archive, err := agentArchive(files)
 	if err != nil {
 		return err
@@ -178,7 +179,7 @@ func (j *jail) spawn(c Config, files map[string]string) error {
 		Stderr:      &logWriter{log: c.Logger},
 		WaitDelay:   time.Second,
 	}
-	if err := j.cmd.Start(); err != nil {
+	if err := startIn(groups, j.cmd); err != nil {
 		j.ctl.Close()
 		return fmt.Errorf("start %s in new namespaces: %w", c.Python, err)
 	}
@@ -186,6 +187,25 @@ func (j *jail) spawn(c Config, files map[string]string) error {
 		defer close(j.dead)
 		_ = j.cmd.Wait()
 	}()
+	return nil
+}
+
+// startIn starts cmd in the jail's own control group, where there is one and the
+// kernel agrees; some containers refuse the call.
+func startIn(groups *cgroups, cmd *exec.Cmd) error {
+	group := groups.jail()
+	if group == nil {
+		return cmd.Start()
+	}
+	defer group.Close()
+	inside := *cmd
+	attr := *cmd.SysProcAttr
+	attr.UseCgroupFD, attr.CgroupFD = true, int(group.Fd())
+	inside.SysProcAttr = &attr
+	if err := inside.Start(); err != nil {
+		return cmd.Start()
+	}
+	*cmd = inside
 	return nil
 }
 

@@ -98,7 +98,9 @@ const sharedUser = 4
 // start is the request for a session on v. Without a control group the resource
 // limits have to do what they can.
 func (m maker) start(v *volume, l Limits, group *cgroup) map[string]any {
-	request := map[string]any{"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2}
+	request := map[string]any{
+		"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "into": group != nil && group.kind == "v2",
+	}
 	if m.isolates() {
 		request["rlimits"] = map[string]int64{"CORE": 1} // of gVisor's own processes; it holds the limits of the code
 		return request

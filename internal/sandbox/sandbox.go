@@ -51,7 +51,10 @@ type Config struct {
 }
 
 // features are parts of the isolation that some hosts do not have.
-type features struct{ cgroups, landlock, seccomp, proc bool }
+type features struct {
+	cgroups, landlock, seccomp, proc bool
+	controllers                      bool // of control groups; the version 2 tree beside version 1 has none
+}
 
 // Limits bound one session. Zero fields mean the documented defaults.
 type Limits struct {

@@ -96,12 +96,12 @@ def tmpfs(path, size):
     return {"destination": path, "type": "tmpfs", "source": "tmpfs", "options": [*TMPFS, f"size={size:d}"]}
 
 
-def restore(config, request, fds):
+def restore(config, request, fds, groups):
     """The life of the first process of a session's PID namespace: start a copy of the
     checkpoint, pass interrupts on, and end with it."""
     signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGCHLD})
     os.setsid()
-    jail.join_groups(fds[2:])
+    jail.join_groups(groups)
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
     linux.mount("tmpfs", STATE, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0700,size=16m")

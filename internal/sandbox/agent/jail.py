@@ -14,8 +14,8 @@ VOLUMES = "/run/volumes"
 
 def main(prepare, start):
     """Serve until the server closes the control socket. prepare(config) returns what
-    the server is told at first; start(config, request, fds) is the life of a session's
-    first process, and does not return."""
+    the server is told at first; start(config, request, fds, groups) is the life of a
+    session's first process, and does not return."""
     ctl = socket.socket(fileno=CTL)
     try:
         config = json.loads(ctl.recv(1 << 20))
@@ -26,7 +26,7 @@ def main(prepare, start):
     pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     send(ctl, ready)
     operations = {"volume": make_volume, "drop": drop_volume, "reap": reap,
-                  "start": lambda request, fds: fork(pidns, lambda: start(config, request, fds))}
+                  "start": lambda request, fds: fork(pidns, request, fds, lambda groups: start(config, request, fds[:2], groups))}
     while True:
         data, fds, _, _ = socket.recv_fds(ctl, 1 << 16, 32)
         if not data:
@@ -74,21 +74,30 @@ def reap(request, fds):
     return {"code": max(code, 0), "signal": max(-code, 0)}, ()
 
 
-def fork(pidns, child):
-    """Fork a process that is PID 1 of a new PID namespace below pidns."""
-    linux.setns(pidns, linux.CLONE_NEWPID)  # else the second unshare is refused
-    linux.unshare(linux.CLONE_NEWPID)
-    pid = os.fork()
+def fork(pidns, request, fds, child):
+    """Fork the first process of a session: PID 1 of a new PID namespace. child gets the
+    control groups that it has still to join."""
+    into = None
+    if request["into"]:  # the folder of a version 2 group comes last
+        *fds, into = fds
+        try:
+            pid = linux.fork_into(into, linux.CLONE_NEWPID)
+        except OSError:  # refused inside some containers
+            into = None
+    if into is None:
+        linux.setns(pidns, linux.CLONE_NEWPID)  # else the second unshare is refused
+        linux.unshare(linux.CLONE_NEWPID)
+        pid = os.fork()
     if pid == 0:
-        child()
+        child(fds[2:] if into is None else ())
         os._exit(1)
-    return {"pid": pid}, [os.pidfd_open(pid)]
+    return {"pid": pid, "into": into is not None}, [os.pidfd_open(pid)]
 
 
-def join_groups(fds):
+def join_groups(groups):
     """Join the control groups of a session first of all, so that all memory from here
     is charged to it."""
-    for fd in fds:
+    for fd in groups:
         os.write(fd, b"0")
 
 

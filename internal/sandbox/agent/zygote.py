@@ -35,13 +35,13 @@ def prepare(config):
             "shell": shell.name, "landlock": config["landlock"]}
 
 
-def run_session(config, request, fds):
+def run_session(config, request, fds, groups):
     """The life of the child. Nothing of the user runs before isolate returns."""
     channel = None
     try:
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.setsid()  # or kill(0) would reach the zygote and all sessions: a process group does not end at a namespace
-        jail.join_groups(fds[2:])
+        jail.join_groups(groups)
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(fds[1], 1)
