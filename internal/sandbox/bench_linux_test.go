@@ -77,7 +77,7 @@ func BenchmarkStart(b *testing.B) {
 	for _, c := range []struct {
 		name    string
 		without features
-	}{{"cgroups", features{}}, {"without", features{cgroups: true}}} {
+	}{{"cgroups", features{}}, {"without", features{cgroups: true}}, {"version2", features{controllers: true}}} {
 		b.Run(c.name, func(b *testing.B) {
 			m := newManager(b, func(cfg *Config) { cfg.without = c.without })
 			var times []time.Duration
