@@ -19,9 +19,7 @@ func TestBench(t *testing.T) {
 	}
 	s := settings{
 		server: server, dir: dir, json: filepath.Join(dir, "results.json"),
-		clients: 2, load: 200 * time.Millisecond, runs: 10, streams: 3, tokens: 3, sessions: 1, cells: 3,
-		python: os.Getenv("UNDERSTUDY_TEST_PYTHON"), packages: os.Getenv("UNDERSTUDY_TEST_PACKAGES"),
-		cache: filepath.Join("/dev/null", "no", "kernels"), // installing them takes the network
+		clients: 2, load: 200 * time.Millisecond, runs: 10, streams: 3, tokens: 3,
 	}
 	if err := run(t.Context(), s); err != nil {
 		t.Fatal(err)
@@ -37,21 +35,12 @@ func TestBench(t *testing.T) {
 	if r.Machine.Processors == 0 || r.Machine.FsyncMS <= 0 {
 		t.Errorf("machine is %+v", r.Machine)
 	}
-	if want := 20; len(r.Results) < want {
+	if want := 15; len(r.Results) < want {
 		t.Errorf("%d results, want %d or more", len(r.Results), want)
 	}
 	for _, line := range r.Results {
 		if line.Value <= 0 {
 			t.Errorf("%s is %v %s", line.What, line.Value, line.Unit)
-		}
-	}
-}
-
-func TestPercentile(t *testing.T) {
-	times := []time.Duration{5, 1, 4, 2, 3}
-	for p, want := range map[int]time.Duration{0: 1, 20: 1, 50: 3, 99: 5, 100: 5} {
-		if got := percentile(times, p); got != want {
-			t.Errorf("percentile %d is %v, want %v", p, got, want)
 		}
 	}
 }

@@ -18,6 +18,8 @@ import (
 	"sync"
 	"syscall"
 	"time"
+
+	"github.com/understudy-dev/understudy/internal/bench/measure"
 )
 
 // measureServer starts the program with a fresh database and drives it.
@@ -35,31 +37,17 @@ func measureServer(ctx context.Context, s settings, dir string, r *report) error
 		base: base, stub: stub,
 		http: &http.Client{Transport: &http.Transport{MaxIdleConnsPerHost: 2 * s.clients, DisableCompression: true}},
 	}
-	idle, err := residentMiB(pid)
+	idle, err := measure.Resident(pid)
 	if err == nil {
 		err = d.measure(ctx, s, r)
 	}
 	if err == nil {
-		var loaded float64
-		loaded, err = residentMiB(pid)
-		r.add("memory of the server, idle", idle, "MiB", "resident, without code sessions")
-		r.add("memory of the server, after all this", loaded, "MiB", "")
+		var loaded int64
+		loaded, err = measure.Resident(pid)
+		r.add("memory of the server, idle", measure.MiB(idle), "MiB", "resident, without code sessions")
+		r.add("memory of the server, after all this", measure.MiB(loaded), "MiB", "")
 	}
 	return errors.Join(err, stopServer())
-}
-
-// residentMiB returns the resident memory of a process.
-func residentMiB(pid int) (float64, error) {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
-	if err != nil {
-		return 0, err
-	}
-	_, rest, _ := strings.Cut(string(text), "VmRSS:")
-	var kib float64
-	if _, err := fmt.Sscan(rest, &kib); err != nil {
-		return 0, fmt.Errorf("resident memory of process %d: %w", pid, err)
-	}
-	return kib / 1024, nil
 }
 
 // startServer starts the program and waits until it serves. stop ends it.
@@ -170,9 +158,9 @@ func (d *driver) lateness(ctx context.Context, s settings, r *report) error {
 	if err := errors.Join(errs...); err != nil {
 		return err
 	}
-	r.add("delay of a word in a stream, p50", milliseconds(percentile(all, 50)), "ms",
+	r.add("delay of a word in a stream, p50", measure.Milliseconds(measure.Percentile(all, 50)), "ms",
 		fmt.Sprintf("%d streams at once that begin within %v, %d words a second each, %d words", s.streams, arrival, pacedRate, len(all)))
-	r.add("delay of a word in a stream, p99", milliseconds(percentile(all, 99)), "ms", "")
+	r.add("delay of a word in a stream, p99", measure.Milliseconds(measure.Percentile(all, 99)), "ms", "")
 	return nil
 }
 
@@ -241,8 +229,8 @@ func (d *driver) latency(ctx context.Context, runs int, r *report) error {
 		{"bare model, whole stream", bareTotal, ""},
 		{"bare model, first token", bareFirst, ""},
 	} {
-		r.add(line.what+", p50", milliseconds(percentile(line.times, 50)), "ms", line.note)
-		r.add(line.what+", p99", milliseconds(percentile(line.times, 99)), "ms", "")
+		r.add(line.what+", p50", measure.Milliseconds(measure.Percentile(line.times, 50)), "ms", line.note)
+		r.add(line.what+", p99", measure.Milliseconds(measure.Percentile(line.times, 99)), "ms", "")
 	}
 	return nil
 }
@@ -280,8 +268,8 @@ func (d *driver) throughput(ctx context.Context, s settings, name string, run fu
 	}
 	r.add("runs per second, "+name, float64(len(times))/took.Seconds(), "/s",
 		fmt.Sprintf("%d clients, %d runs, each on a new thread, all durable", s.clients, len(times)))
-	r.add("time of a run under that load, p50", milliseconds(percentile(times, 50)), "ms", "")
-	r.add("time of a run under that load, p99", milliseconds(percentile(times, 99)), "ms", "")
+	r.add("time of a run under that load, p50", measure.Milliseconds(measure.Percentile(times, 50)), "ms", "")
+	r.add("time of a run under that load, p99", measure.Milliseconds(measure.Percentile(times, 99)), "ms", "")
 	return nil
 }
 

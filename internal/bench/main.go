@@ -1,11 +1,10 @@
 // Command bench measures the server: runs per second and what it adds to the
 // model's latency, over HTTP against the built program with a stub model that
-// answers at once and a database on a real disk; and the code interpreter's
-// sessions beside plain Jupyter kernels. What is compared is measured in turns,
-// in one go. `make bench` runs it.
+// answers at once and a database on a real disk. What is compared is measured in
+// turns, in one go. `make bench` runs it. The code interpreter has a benchmark of
+// its own in the folder sessions.
 //
-// load.go drives the server, stub.go is the model, kernels.go compares sessions
-// with kernels, and machine.go says where all this happened.
+// load.go drives the server, and stub.go is the model.
 package main
 
 import (
@@ -16,27 +15,26 @@ import (
 	"io"
 	"log"
 	"os"
+	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"strings"
 	"text/tabwriter"
 	"time"
+
+	"github.com/understudy-dev/understudy/internal/bench/measure"
 )
 
 // settings are the flags.
 type settings struct {
-	server   string        // the built program
-	dir      string        // where the database goes
-	clients  int           // at once
-	load     time.Duration // of each measurement of throughput
-	runs     int           // of the measurement of latency
-	streams  int           // at once, of a model that speaks at its pace; 0: not measured
-	tokens   int           // that the stub model says in each answer
-	sessions int           // and kernels started
-	cells    int           // run in a session and in a kernel
-	cache    string        // for ipykernel
-	python   string        // for sessions and kernels; "": they are not measured
-	packages string
-	json     string // file for the results, "-" for stdout
+	server  string        // the built program
+	dir     string        // where the database goes
+	clients int           // at once
+	load    time.Duration // of each measurement of throughput
+	runs    int           // of the measurement of latency
+	streams int           // at once, of a model that speaks at its pace; 0: not measured
+	tokens  int           // that the stub model says in each answer
+	json    string        // file for the results, "-" for stdout
 }
 
 func main() {
@@ -48,11 +46,6 @@ func main() {
 	flag.IntVar(&s.runs, "runs", 500, "runs, one after the other, for latency")
 	flag.IntVar(&s.streams, "streams", 500, "streams at once, for the delay of words")
 	flag.IntVar(&s.tokens, "tokens", 20, "tokens of each answer")
-	flag.IntVar(&s.sessions, "sessions", 10, "code sessions and Jupyter kernels started")
-	flag.IntVar(&s.cells, "cells", 300, "cells for the round trip")
-	flag.StringVar(&s.cache, "cache", defaultCache(), "`folder` to install ipykernel into")
-	flag.StringVar(&s.python, "python", os.Getenv("UNDERSTUDY_TEST_PYTHON"), "Python of the code interpreter (`understudy setup --print-env`)")
-	flag.StringVar(&s.packages, "packages", os.Getenv("UNDERSTUDY_TEST_PACKAGES"), "its packages")
 	flag.StringVar(&s.json, "json", "", "`file` for the results as JSON")
 	flag.Parse()
 	log.SetFlags(0)
@@ -62,14 +55,6 @@ func main() {
 	if err := run(ctx, s); err != nil {
 		log.Fatal("bench: ", err)
 	}
-}
-
-func defaultCache() string {
-	dir, err := os.UserCacheDir()
-	if err != nil {
-		dir = os.TempDir()
-	}
-	return filepath.Join(dir, "understudy-bench")
 }
 
 // A result is one line of the table.
@@ -82,9 +67,10 @@ type result struct {
 
 // report is everything that came out.
 type report struct {
-	Time    time.Time `json:"time"`
-	Machine machine   `json:"machine"`
-	Results []result  `json:"results"`
+	Time    time.Time       `json:"time"`
+	Program string          `json:"program"`
+	Machine measure.Machine `json:"machine"`
+	Results []result        `json:"results"`
 }
 
 func (r *report) add(what string, value float64, unit, note string) {
@@ -102,18 +88,16 @@ func run(ctx context.Context, s settings) error {
 	}
 	defer os.RemoveAll(dir)
 	r := &report{Time: time.Now().UTC().Truncate(time.Second)}
-	if r.Machine, err = examineMachine(ctx, s.server, dir); err != nil {
+	version, err := exec.CommandContext(ctx, s.server, "version").Output()
+	if err != nil {
+		return fmt.Errorf("%s version: %w", s.server, err)
+	}
+	r.Program = strings.TrimSpace(string(version))
+	if r.Machine, err = measure.Examine(dir); err != nil {
 		return err
 	}
 	if err := measureServer(ctx, s, dir, r); err != nil {
 		return err
-	}
-	if s.python != "" {
-		if err := measureSessions(ctx, s, dir, r); err != nil {
-			return err
-		}
-	} else {
-		log.Print("sessions are not measured: no -python")
 	}
 	r.write(os.Stdout)
 	if s.json == "" {
@@ -127,7 +111,7 @@ func run(ctx context.Context, s settings) error {
 }
 
 func (r *report) write(w io.Writer) {
-	fmt.Fprintf(w, "\n%s\n%s\n\n", r.Time.Format(time.RFC3339), r.Machine)
+	fmt.Fprintf(w, "\n%s\n%s\n%s\n\n", r.Time.Format(time.RFC3339), r.Program, r.Machine)
 	t := tabwriter.NewWriter(w, 0, 4, 2, ' ', 0)
 	for _, line := range r.Results {
 		fmt.Fprintf(t, "%s\t%.4g %s\t%s\n", line.What, line.Value, line.Unit, line.Note)

@@ -168,13 +168,17 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 		return Result{}, err
 	}
 	defer func() { <-s.turn }()
+	asked := time.Now()
 	if err := m.provide(ctx, s); err != nil {
 		return Result{}, err
 	}
+	handover := time.Since(asked)
 	if err := m.place(ctx, s, cell.Inputs); err != nil {
 		return Result{}, err
 	}
-	return m.execute(ctx, s, cell)
+	result, err := m.execute(ctx, s, cell)
+	result.Handover = handover
+	return result, err
 }
 
 // acquire returns the session of key, and the turn in it.

@@ -166,8 +166,9 @@ type Result struct {
 	Status   Status
 	Notice   string // one line for the model if something happened to the session, else ""
 	Outputs  []Output
-	Files    []FileInfo // files of /mnt/data that the cell added or changed, inputs excluded, by path
-	Duration time.Duration
+	Files    []FileInfo    // files of /mnt/data that the cell added or changed, inputs excluded, by path
+	Handover time.Duration // until the session was there: from the pool, made, or still there from the cell before
+	Duration time.Duration // of the cell in it
 }
 
 // FileInfo describes a file of a session.

@@ -1,41 +1,36 @@
-package main
+package measure
 
 import (
-	"context"
 	"fmt"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"runtime"
-	"slices"
 	"strings"
 	"time"
 
 	"golang.org/x/sys/unix"
 )
 
-// machine says where something was measured.
-type machine struct {
-	Program    string  `json:"program"`
+// Machine says where something was measured.
+type Machine struct {
 	CPU        string  `json:"cpu"`
 	Processors int     `json:"processors"`
 	Kernel     string  `json:"kernel"`
+	MemoryMiB  float64 `json:"memory_mib"`
 	Filesystem string  `json:"filesystem"`
 	FsyncMS    float64 `json:"fsync_ms"` // median of writing 4 KiB durably
 	Load       string  `json:"load"`     // average before the start: others disturb
 }
 
-func (m machine) String() string {
-	return fmt.Sprintf("%s\n%d processors (%s), kernel %s, load %s\ndatabase on %s, a durable write of 4 KiB takes %.3g ms (median)",
-		m.Program, m.Processors, m.CPU, m.Kernel, m.Load, m.Filesystem, m.FsyncMS)
+// String returns two lines of prose.
+func (m Machine) String() string {
+	return fmt.Sprintf("%d processors (%s), %.0f MiB, kernel %s, load %s\n%s, a durable write of 4 KiB takes %.3g ms (median)",
+		m.Processors, m.CPU, m.MemoryMiB, m.Kernel, m.Load, m.Filesystem, m.FsyncMS)
 }
 
-func examineMachine(ctx context.Context, server, dir string) (machine, error) {
-	out, err := exec.CommandContext(ctx, server, "version").Output()
-	if err != nil {
-		return machine{}, fmt.Errorf("%s version: %w", server, err)
-	}
-	m := machine{Program: strings.TrimSpace(string(out)), Processors: runtime.NumCPU(), CPU: "unknown"}
+// Examine looks at this machine and at the disk that dir is on.
+func Examine(dir string) (Machine, error) {
+	m := Machine{Processors: runtime.NumCPU(), CPU: "unknown"}
 	if text, err := os.ReadFile("/proc/cpuinfo"); err == nil {
 		if _, rest, ok := strings.Cut(string(text), "model name"); ok {
 			line, _, _ := strings.Cut(rest, "\n")
@@ -49,14 +44,18 @@ func examineMachine(ctx context.Context, server, dir string) (machine, error) {
 	if err := unix.Uname(&name); err == nil {
 		m.Kernel = unix.ByteSliceToString(name.Release[:])
 	}
+	if total, err := MemInfo("MemTotal"); err == nil {
+		m.MemoryMiB = MiB(total)
+	}
 	var fs unix.Statfs_t
 	if err := unix.Statfs(dir, &fs); err != nil {
-		return machine{}, err
+		return Machine{}, err
 	}
 	m.Filesystem = filesystems[int64(fs.Type)]
 	if m.Filesystem == "" {
 		m.Filesystem = fmt.Sprintf("file system %#x", fs.Type)
 	}
+	var err error
 	m.FsyncMS, err = measureFsync(dir)
 	return m, err
 }
@@ -84,14 +83,5 @@ func measureFsync(dir string) (float64, error) {
 		}
 		times = append(times, time.Since(start))
 	}
-	return milliseconds(percentile(times, 50)), nil
+	return Milliseconds(Percentile(times, 50)), nil
 }
-
-// percentile returns the p-th percentile of times, which it sorts: the smallest
-// that p of a hundred do not exceed.
-func percentile(times []time.Duration, p int) time.Duration {
-	slices.Sort(times)
-	return times[max(0, (len(times)*p+99)/100-1)]
-}
-
-func milliseconds(d time.Duration) float64 { return float64(d) / float64(time.Millisecond) }
