@@ -3,7 +3,7 @@
 BIN  := bin/understudy
 DATA ?= data
 
-.PHONY: run test check runsc fuzz bench sdks build demo
+.PHONY: run test check runsc fuzz bench bench-sandbox sdks build demo
 
 # run builds the server, installs the Python packages of the code interpreter
 # into $(DATA) if they are missing, and serves until it is stopped.
@@ -42,6 +42,19 @@ runsc:
 bench: build
 	$(BIN) setup --data $(DATA)
 	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go run ./internal/bench -server $(BIN)
+
+# bench-sandbox compares the code interpreter with what else runs Python, in three
+# minutes. Peers are pinned and installed into $(DATA)/bench, but for bubblewrap,
+# which has to be there: apt-get install bubblewrap. BENCH="-readme README.md" puts
+# the most telling rows into the README, BENCH=-quick is a short run.
+BENCH ?=
+
+bench-sandbox: build runsc
+	@mkdir -p -m 0711 $(DATA)
+	$(BIN) setup --data $(DATA)
+	@mkdir -p $(DATA)/bench
+	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go run ./internal/bench/sessions -dir $(DATA) -cache $(DATA)/bench \
+		-runsc $(abspath $(DATA))/bin/runsc -json $(DATA)/bench/sandbox.json $(BENCH)
 
 # sdks runs the official SDKs against the server and writes what passes into the
 # README.

@@ -35,6 +35,7 @@ type settings struct {
 	python   string
 	packages string
 	json     string
+	readme   string
 	quick    bool
 }
 
@@ -50,6 +51,7 @@ func main() {
 	flag.StringVar(&s.python, "python", os.Getenv("UNDERSTUDY_TEST_PYTHON"), "Python of all (`understudy setup --print-env`)")
 	flag.StringVar(&s.packages, "packages", os.Getenv("UNDERSTUDY_TEST_PACKAGES"), "its packages")
 	flag.StringVar(&s.json, "json", "", "`file` for the results as JSON")
+	flag.StringVar(&s.readme, "readme", "", "`file` to put the most telling rows into, between its marks")
 	flag.BoolVar(&s.quick, "quick", false, "only see that it still measures")
 	flag.Parse()
 	log.SetFlags(0)
@@ -62,6 +64,12 @@ func main() {
 	}
 	fmt.Println()
 	r.write(os.Stdout)
+	if s.readme == "" {
+		return
+	}
+	if err := r.writeReadme(s.readme); err != nil {
+		log.Fatal("sessions: ", err)
+	}
 }
 
 // run measures everything and writes the JSON.
@@ -85,11 +93,10 @@ func run(ctx context.Context, s settings) (_ *report, err error) {
 	if r.Machine, err = measure.Examine(s.dir); err != nil {
 		return nil, err
 	}
-	b := &bench{plan: full, report: r}
+	b := &bench{plan: full, report: r, began: began}
 	if s.quick {
 		b.plan = quick
 	}
-	b.plan.deadline = began.Add(limit * 4 / 5)
 	defer func() { err = errors.Join(err, b.close()) }()
 	if err := b.open(ctx, s); err != nil {
 		return nil, err

@@ -119,10 +119,7 @@ func (r *report) writeJSON(file string) error {
 // write writes the table in Markdown.
 func (r *report) write(w io.Writer) {
 	fmt.Fprintf(w, "%s, in %.0f s, as %s, cgroups %s\n%s\n\n", r.Time.Format(time.RFC3339), r.Seconds, r.User, r.Cgroups, r.Machine)
-	names := make([]string, len(r.Products))
-	for i, p := range r.Products {
-		names[i] = p.Name
-	}
+	names := r.names()
 	fmt.Fprintf(w, "| p50 / p99 | %s |\n|---|%s\n", strings.Join(names, " | "), strings.Repeat("---|", len(names)))
 	var seen []string
 	for _, s := range r.Series {
@@ -146,6 +143,15 @@ func (r *report) write(w io.Writer) {
 	for _, n := range r.Notes {
 		fmt.Fprintf(w, "- missing: %s\n", n)
 	}
+}
+
+// names are those of the columns.
+func (r *report) names() []string {
+	names := make([]string, len(r.Products))
+	for i, p := range r.Products {
+		names[i] = p.Name
+	}
+	return names
 }
 
 func met(ok bool) string {

@@ -42,6 +42,14 @@ func TestBench(t *testing.T) {
 			}
 		}
 	}
+	for _, row := range summary {
+		if strings.Contains(row.what, "32 at once") {
+			continue // not in the short plan
+		}
+		if r.find(row.what, zygote) == nil {
+			t.Errorf("the row %q of the README is not measured", row.what)
+		}
+	}
 	for _, note := range r.Notes {
 		t.Error("missing: ", note)
 	}
@@ -81,6 +89,33 @@ func TestTable(t *testing.T) {
 `
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestReadme finds every row of the README's table among what is measured.
+func TestReadme(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "README.md")
+	if err := os.WriteFile(file, []byte("before\n"+readmeBegin+"old\n"+readmeEnd+"after\n"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	r, a := &report{User: "root", Cgroups: "v2"}, &column{name: "A"}
+	r.product("A", "a product")
+	r.add(summary[0].what, a, "ms", 1, 2)
+	r.finish(r.Time)
+	if err := r.writeReadme(file); err != nil {
+		t.Fatal(err)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"before\n<!--", "| Session on demand | 1.00 / 2.00 ms |\n", "- A: a product.\n", "-->\nafter\n"} {
+		if !strings.Contains(string(text), want) {
+			t.Errorf("the file lacks %q:\n%s", want, text)
+		}
+	}
+	if strings.Contains(string(text), "old") {
+		t.Errorf("the old table is still there:\n%s", text)
 	}
 }
 

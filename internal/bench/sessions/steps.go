@@ -14,15 +14,14 @@ import (
 
 // plan says how much is measured.
 type plan struct {
-	rounds   int           // in which all products take their turns
-	batch    int           // most sessions started one after the other, per round
-	cells    int           // for the round trip, per round
-	lives    int           // rounds of whole lives of sessions
-	load     time.Duration // of each measurement of throughput
-	at       []int         // sessions at once, for throughput
-	memory   int           // most sessions over which memory is averaged
-	density  int           // idle sessions at once
-	deadline time.Time     // after which each loop ends with its first round
+	rounds  int           // in which all products take their turns
+	batch   int           // most sessions started one after the other, per round
+	cells   int           // for the round trip, per round
+	lives   int           // rounds of whole lives of sessions
+	load    time.Duration // of each measurement of throughput
+	at      []int         // sessions at once, for throughput
+	memory  int           // most sessions over which memory is averaged
+	density int           // idle sessions at once
 }
 
 var (
@@ -35,6 +34,13 @@ type bench struct {
 	plan    plan
 	columns []*column
 	report  *report
+	began   time.Time
+	until   time.Time // when the step should be over: after that a loop ends with its first round
+}
+
+// share says which part of the whole time is over when what comes now is done.
+func (b *bench) share(part float64) {
+	b.until = b.began.Add(time.Duration(part * float64(limit)))
 }
 
 // turns calls measure for every column in every round, so that what disturbs the
@@ -42,7 +48,7 @@ type bench struct {
 func (b *bench) turns(ctx context.Context, what string, rounds int, measure func(*column) error) error {
 	log.Print(what, " …")
 	for round := range rounds {
-		if round > 0 && time.Now().After(b.plan.deadline) {
+		if round > 0 && time.Now().After(b.until) {
 			b.report.note("%s: %d of %d rounds, for want of time", what, round, rounds)
 			break
 		}
@@ -71,7 +77,8 @@ var gaps = []struct {
 
 // starts makes batches of sessions, on demand and from the pool.
 func (b *bench) starts(ctx context.Context) error {
-	for _, gap := range gaps {
+	for i, gap := range gaps {
+		b.share(0.1 + 0.12*float64(i+1))
 		err := b.turns(ctx, "sessions, "+gap.name, b.plan.rounds, func(c *column) error {
 			if gap.pause > 0 && !c.managed() {
 				return nil // nothing there depends on it
@@ -130,6 +137,7 @@ func endAll(live []session) error {
 
 // lives follows sessions from their start to their end.
 func (b *bench) lives(ctx context.Context) error {
+	b.share(0.65)
 	return b.turns(ctx, "cells", b.plan.lives, func(c *column) error {
 		return errors.Join(b.smallCells(ctx, c), b.analysis(ctx, c))
 	})
