@@ -52,7 +52,7 @@ class Kernel(threading.Thread):
 
         def interrupt():
             nonlocal began
-            began = time.perf_counter()
+            began = began or time.perf_counter()
             self.manager.interrupt_kernel()
 
         error = self.execute(code, interrupt)
@@ -68,15 +68,24 @@ class Kernel(threading.Thread):
 
     def execute(self, code, printed):
         """Runs code until the kernel is idle and has replied; returns its error.
-        Calls printed when it prints something."""
+        Calls printed when it prints something, and again as long as nothing follows:
+        an interrupt just before a blocking call goes unseen."""
         message = self.client.execute(code)
         error = ""
+        waiting = 60
         while True:
-            answer = self.client.get_iopub_msg(timeout=60)
+            try:
+                answer = self.client.get_iopub_msg(timeout=waiting)
+            except queue.Empty:
+                if waiting == 60:
+                    raise
+                printed()
+                continue
             if answer["parent_header"].get("msg_id") != message:
                 continue
             kind, content = answer["msg_type"], answer["content"]
             if kind == "stream":
+                waiting = 0.25
                 printed()
             elif kind == "error":
                 error = f"{content['ename']}: {content['evalue']}"
