@@ -3,7 +3,7 @@
 BIN  := bin/understudy
 DATA ?= data
 
-.PHONY: run test check runsc fuzz bench bench-sandbox sdks build demo
+.PHONY: run test check runsc fuzz bench bench-sandbox soak sdks build demo
 
 # run builds the server, installs the Python packages of the code interpreter
 # into $(DATA) if they are missing, and serves until it is stopped.
@@ -55,6 +55,17 @@ bench-sandbox: build runsc
 	@mkdir -p $(DATA)/bench
 	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go run ./internal/bench/sessions -dir $(DATA) -cache $(DATA)/bench \
 		-runsc $(abspath $(DATA))/bin/runsc -json $(DATA)/bench/sandbox.json $(BENCH)
+
+# soak lets sessions come and go for half an hour and looks for what they leave
+# behind: `make soak SOAK="-duration 60s"` is a short one, `-driver gvisor` another
+# driver (`make runsc` first), and `-report docs/soak.md` writes the one in docs.
+SOAK ?=
+
+soak: build
+	@mkdir -p -m 0711 $(DATA)
+	$(BIN) setup --data $(DATA)
+	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go run ./internal/bench/soak -dir $(DATA) \
+		-runsc $(abspath $(DATA))/bin/runsc -report $(DATA)/soak.md $(SOAK)
 
 # sdks runs the official SDKs against the server and writes what passes into the
 # README.
