@@ -170,7 +170,7 @@ func (j *jail) spawn(c Config, files map[string]string, groups *cgroups) error {
 	}
 	j.cmd = &exec.Cmd{
 		Path:        c.Python,
-		Args:        []string{"python3", "-I", "-S", "-B", "/proc/self/fd/4"},
+		Args:        []string{c.Python, "-I", "-S", "-B", "/proc/self/fd/4"},
 		Env:         []string{"PATH=/usr/local/bin:/usr/bin:/bin", "LANG=C.UTF-8"},
 		Dir:         "/",
 		ExtraFiles:  []*os.File{theirs, archive},

@@ -171,7 +171,7 @@ def init(config, python):
         environment["LD_LIBRARY_PATH"] = f"{prefix}/lib"
     if os.fork() == 0:
         os.set_inheritable(CTL, True)
-        os.execve(python, ["python3", "-I", "-B", f"{HOME}/{config['script']}"], environment)
+        os.execve(python, [python, "-I", "-B", f"{HOME}/{config['script']}"], environment)
     linux.close_from(CTL)
     while True:
         try:
