@@ -72,8 +72,9 @@
 //
 // If the model called tools, code goes to [sandbox.Manager.Run], in the session of
 // the thread, with the files of assistant, thread and messages placed under
-// /mnt/data; output and figures are published as they arrive, and the text goes
-// back to the model, tracebacks too. Functions are the client's to call: the run
+// /mnt/data; output and figures are published as they arrive, what the code changed
+// there is kept for later sessions ([sandbox.Keeper]), and the text goes back to
+// the model, tracebacks too. Functions are the client's to call: the run
 // becomes [RunRequiresAction] and the engine lets go of it, until
 // [store.DB.SubmitToolOutputs] puts it back into the queue. Then the model's turn
 // comes again.

@@ -55,7 +55,7 @@ var testRooms = map[string][]string{
 	"internal/engine":        {"internal/blob", "internal/model/modeltest"},
 	"internal/e2e/contract":  {"internal/api", "internal/e2e/differences", "internal/e2e/program"},
 	"internal/api":           {"internal/engine", "internal/entra", "internal/model", "internal/model/modeltest", "internal/sandbox"},
-	"internal/e2e/crash":     {".", "internal/model/modeltest"},
+	"internal/e2e/crash":     {".", "internal/e2e/program", "internal/model/modeltest", "internal/store"},
 	"internal/e2e/filetypes": {"internal/pyenv", "internal/sandbox", "python"},
 	"internal/e2e/replay":    {"internal/e2e/differences", "internal/e2e/program"},
 	"internal/e2e/sdk":       {"internal/e2e/program"},

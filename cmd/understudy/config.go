@@ -141,6 +141,7 @@ type SandboxConfig struct {
 	Pool         int           `koanf:"pool"`
 	MaxSessions  int           `koanf:"max_sessions"`
 	Lifetime     time.Duration `koanf:"lifetime"`
+	KeepFilesFor time.Duration `koanf:"keep_files_for"` // after their last change; 0: as long as the thread
 	MinIsolation sandbox.Level `koanf:"min_isolation"`
 	Limits       LimitsConfig  `koanf:"limits"`
 }
@@ -160,6 +161,8 @@ type LimitsConfig struct {
 	OutputBytes  Bytes         `koanf:"output_bytes"`
 	Images       int           `koanf:"images"`
 	ImageBytes   Bytes         `koanf:"image_bytes"`
+	KeptBytes    Bytes         `koanf:"kept_bytes"`
+	KeptFiles    int           `koanf:"kept_files"`
 }
 
 // Bytes is a size, written as a number of bytes or with one of the units KiB,
@@ -361,6 +364,8 @@ func (c *Config) refuseNegative() error {
 		"engine.index_memory":         float64(c.Engine.IndexMemory),
 		"sandbox.max_sessions":        float64(c.Sandbox.MaxSessions),
 		"sandbox.lifetime":            c.Sandbox.Lifetime.Seconds(),
+		"sandbox.keep_files_for":      c.Sandbox.KeepFilesFor.Seconds(),
+		"sandbox.limits.kept_files":   float64(l.KeptFiles),
 		"sandbox.limits.data_files":   float64(l.DataFiles),
 		"sandbox.limits.open_files":   float64(l.OpenFiles),
 		"sandbox.limits.processes":    float64(l.Processes),
@@ -469,7 +474,7 @@ func (c *Config) sandboxConfig(dir string, env pyenv.Env, log *slog.Logger) sand
 			Memory: int64(l.Memory), DataBytes: int64(l.DataBytes), DataInodes: l.DataFiles, TmpBytes: int64(l.TmpBytes),
 			FileSize: int64(l.FileSize), DownloadSize: int64(l.DownloadSize), OpenFiles: l.OpenFiles,
 			Processes: l.Processes, CPU: l.CPU, CellTimeout: l.CellTimeout, OutputBytes: int64(l.OutputBytes),
-			Images: l.Images, ImageBytes: int64(l.ImageBytes),
+			Images: l.Images, ImageBytes: int64(l.ImageBytes), KeptBytes: int64(l.KeptBytes), KeptFiles: l.KeptFiles,
 		},
 	}
 }

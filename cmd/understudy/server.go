@@ -86,6 +86,7 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 		MaxRuns: s.cfg.Engine.MaxRuns, MaxTurns: s.cfg.Engine.MaxTurns,
 		MaxCellFailures: s.cfg.Engine.MaxCellFailures, ContextTokens: s.cfg.Engine.ContextTokens,
 		MaxIngestions: s.cfg.Engine.MaxIngestions, IndexMemory: int64(s.cfg.Engine.IndexMemory),
+		KeepFiles: s.cfg.Sandbox.KeepFilesFor,
 	}
 	if s.sandbox != nil {
 		ec.Sandbox = engine.Sandbox(s.sandbox)

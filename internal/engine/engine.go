@@ -7,8 +7,8 @@
 // execute.go goes round between model and tools, conversation.go says what the
 // model sees, turn.go turns the model's stream into messages, steps and deltas
 // (code.go reads code out of arguments as they arrive, citations.go markers out of
-// text), tools.go runs code, filesearch.go searches, links.go keeps the files an
-// answer links to, and outcome.go ends the run.
+// text), tools.go runs code, workspace.go keeps its files, filesearch.go searches,
+// links.go makes files of what an answer links to, and outcome.go ends the run.
 //
 // The way of a file into a vector store: ingest.go claims it, extract.go gets the
 // text out of it (extract_text.go if it is plain text, extract.py in the sandbox if
@@ -69,6 +69,10 @@ type Config struct {
 	// name; one that starts takes up at once what the one before it of its name left
 	// behind. Empty: a random name, and what is left behind waits for its lease to lapse.
 	Node string
+
+	// KeepFiles is how long the files of a thread's code sessions are kept after their
+	// last change. 0: as long as the thread.
+	KeepFiles time.Duration
 
 	MaxRuns         int           // runs executed at once; 0: 1024
 	MaxTurns        int           // model turns until the client is asked or the run ends, after which it must answer without tools; 0: 64
@@ -255,6 +259,7 @@ func (e *Engine) Run(ctx context.Context) error {
 		case <-sweep.C:
 			e.removeExpiredFiles(ctx)
 			e.expireVectorStores(ctx)
+			e.dropOldWorkspaces(ctx)
 			e.removeLooseBlobs(ctx)
 		case <-e.sweep:
 		}

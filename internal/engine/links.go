@@ -64,7 +64,7 @@ func (x *execution) keepLinked(ctx context.Context, l *link) string {
 			if x.kept > maxKept {
 				return ""
 			}
-			file, err := x.e.Sandbox.Open(x.run.ThreadID, spelled)
+			file, err := x.openData(ctx, spelled)
 			if err != nil {
 				continue
 			}

@@ -98,6 +98,7 @@ func (x *execution) runCode(ctx context.Context, index int, c *understudy.ToolCa
 	result, err := x.e.Sandbox.Run(ctx, x.run.ThreadID, sandbox.Cell{
 		Code:   c.CodeInterpreter.Input,
 		Inputs: inputs,
+		Keep:   &workspace{store: x.e.Store, files: x.e.Files, claim: x.claim},
 		Output: func(o sandbox.Output) { out.add(ctx, o) },
 	})
 	x.files = nil // whatever the cell did, a link made from now on means the file as it is now

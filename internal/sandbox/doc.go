@@ -9,14 +9,15 @@
 // limits, stops the code at its deadline, and lists the files it changed. A session
 // keeps its variables until it dies or its lifetime ends; when only its process
 // dies (out of memory, a crash, a kill at the deadline), the next cell gets a fresh
-// one with the same files, and a notice for the model in [Result.Notice].
+// one with the same files, and a notice for the model in [Result.Notice]. With a
+// [Keeper] the files outlive the session, too.
 //
 // # Two halves
 //
 // The portable half owns every rule: manager.go and pool.go whose session it is,
 // execute.go how a cell ends, link.go and frame.go the protocol, output.go what is
-// kept, and the limits in sandbox.go. Everything it reads from a session is
-// untrusted. The driver (driver.go) only starts, connects and kills.
+// kept of the output, keep.go what of the files, and the limits in sandbox.go.
+// Everything it reads from a session is untrusted. The driver (driver.go) only starts, connects and kills.
 //
 // A driver makes sessions in a jail (agent/stage0.py builds it) that shows little
 // of the host; what makes them there is a maker (maker_linux.go).
@@ -48,5 +49,5 @@
 // kernel, whose faults no namespace hides.
 //
 // The files of a session are in a tmpfs of bounded size: they count as its memory,
-// need no quota on any disk, and cannot outlive the server.
+// need no quota on any disk, and only copies of them outlive the server.
 package sandbox

@@ -44,12 +44,13 @@ func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, err
 	cut := x.sink.finish()
 	x.deliver()
 	result.Outputs = x.shown.take()
-	result.Files = m.changes(s)
-	result.Notice = joinNotices(s.takeNotice(), m.explain(s, result.Status), cut)
-	if s.link == nil {
-		s.notice = "This is a fresh session: the variables of earlier cells are gone, the files in /mnt/data are kept."
-	}
 	result.Duration = time.Since(began)
+	result.Files = m.changes(s)
+	unsaved := m.save(ctx, s, cell.Keep)
+	result.Notice = joinNotices(s.takeNotice(), m.explain(s, result.Status, cell.Keep != nil), cut, unsaved)
+	if s.link == nil {
+		s.notice = freshSession
+	}
 	return result, nil
 }
 
@@ -129,13 +130,15 @@ func (s *keyed) takeNotice() string {
 }
 
 // explain says in one line what a status means for the session.
-func (m *Manager) explain(s *keyed, status Status) string {
+func (m *Manager) explain(s *keyed, status Status, kept bool) string {
 	lost := s.link == nil
 	const fresh = "All variables are gone, the files in /mnt/data are kept."
 	m.mu.Lock()
 	ended := s.ended
 	m.mu.Unlock()
 	switch {
+	case ended == "expired" && kept:
+		return "The session is over (expired). " + fresh
 	case ended != "":
 		return fmt.Sprintf("The session is over (%s): variables and files are gone.", ended)
 	case status == StatusTimeout && lost:

@@ -34,6 +34,13 @@ type fileState struct {
 	inode   uint64
 	size    int64
 	changed int64 // modification time, ns
+	status  int64 // time of the last change to content, name or mode, ns, which no session can set
+}
+
+// sameContent reports whether a file has the content it had, as far as a session
+// lets it be known.
+func (s fileState) sameContent(o fileState) bool {
+	return s.inode == o.inode && s.size == o.size && s.changed == o.changed
 }
 
 // info describes a file for a Result.

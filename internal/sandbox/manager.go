@@ -27,7 +27,6 @@ type Manager struct {
 	mu       sync.Mutex
 	closed   bool
 	sessions map[string]*keyed
-	gone     map[string]string // by key: what to tell of a session that ended by itself
 	stats    Stats
 	ending   sync.WaitGroup
 }
@@ -54,10 +53,13 @@ type keyed struct {
 	running process // of link
 
 	// Only for the holder of turn.
-	link   *link
-	placed map[string]bool
-	before map[string]fileState
-	notice string // for the next cell: why its session is a fresh one
+	link      *link
+	placed    map[string]bool
+	before    map[string]fileState // the files after the last cell, or before the first
+	passed    int                  // entries of /mnt/data that are not in before
+	inputs    map[string]fileState // inputs, as they were placed
+	workspace workspace
+	notice    string // for the next cell: why its session is a fresh one
 }
 
 // New starts the driver and the pool. A host on which sessions cannot be isolated
@@ -67,7 +69,7 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 	if c.Dir == "" {
 		return nil, errors.New("sandbox: Config.Dir is required")
 	}
-	m := &Manager{config: c, sessions: map[string]*keyed{}, gone: map[string]string{}, stats: Stats{Killed: map[string]int{}}}
+	m := &Manager{config: c, sessions: map[string]*keyed{}, stats: Stats{Killed: map[string]int{}}}
 	d, err := newDriver(ctx, c)
 	if ctx.Err() != nil {
 		if d != nil {
@@ -169,11 +171,14 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	}
 	defer func() { <-s.turn }()
 	asked := time.Now()
-	if err := m.provide(ctx, s); err != nil {
+	if err := m.provide(ctx, s, cell.Keep); err != nil {
 		return Result{}, err
 	}
 	handover := time.Since(asked)
 	if err := m.place(ctx, s, cell.Inputs); err != nil {
+		return Result{}, err
+	}
+	if err := m.furnish(ctx, s, cell.Keep); err != nil {
 		return Result{}, err
 	}
 	result, err := m.execute(ctx, s, cell)
@@ -221,8 +226,7 @@ func (m *Manager) lookup(key string) (*keyed, error) {
 		if len(m.sessions) >= m.config.MaxSessions {
 			return nil, errFull
 		}
-		s = &keyed{key: key, turn: make(chan struct{}, 1), notice: m.gone[key]}
-		delete(m.gone, key)
+		s = &keyed{key: key, turn: make(chan struct{}, 1)}
 		s.expiry = time.AfterFunc(m.config.Lifetime+callTimeout, func() { m.end(key, s, "expired") }) // until provide knows better
 		m.sessions[key] = s
 		m.stats.Started++
@@ -255,9 +259,6 @@ func (m *Manager) evict() bool {
 	return idle != nil
 }
 
-// maxGone bounds the memory of sessions that have ended by themselves.
-const maxGone = 10_000
-
 // end ends the session of key, only if it is still only where that is not nil. The
 // first caller does it; it returns when nothing of the session is left.
 func (m *Manager) end(key string, only *keyed, reason string) {
@@ -270,12 +271,6 @@ func (m *Manager) end(key string, only *keyed, reason string) {
 	delete(m.sessions, key)
 	s.ended = reason
 	m.stats.Killed[reason]++
-	if reason == "expired" || reason == "evicted" {
-		if len(m.gone) >= maxGone {
-			clear(m.gone)
-		}
-		m.gone[key] = "The session before this one has ended (" + reason + "): its variables and files are gone."
-	}
 	m.ending.Add(1)
 	m.mu.Unlock()
 	defer m.ending.Done()
@@ -322,7 +317,11 @@ func (m *Manager) unbind(s *keyed) {
 }
 
 // provide makes sure that the session has a process.
-func (m *Manager) provide(ctx context.Context, s *keyed) error {
+func (m *Manager) provide(ctx context.Context, s *keyed, keep Keeper) error {
+	version, err := m.renew(ctx, s, keep)
+	if err != nil {
+		return err
+	}
 	if s.link != nil {
 		select {
 		case <-s.link.process.exited():
@@ -341,9 +340,10 @@ func (m *Manager) provide(ctx context.Context, s *keyed) error {
 		if err != nil {
 			return err
 		}
-		s.placed = map[string]bool{}
+		s.placed, s.inputs = map[string]bool{}, map[string]fileState{}
+		s.workspace = workspace{version: version, failed: map[string]fileState{}}
 		s.expiry.Reset(m.config.Lifetime)
-		s.before, err = seat.volume.list(m.config.Limits.ListedFiles)
+		s.before, s.passed, err = seat.volume.list(m.config.Limits.ListedFiles)
 		return errors.Join(err, m.bind(s, seat.link, seat.volume))
 	}
 	p, v, err := m.restart(ctx, s)
@@ -364,7 +364,8 @@ func (m *Manager) restart(ctx context.Context, s *keyed) (process, *volume, erro
 	if err != nil {
 		return nil, nil, err
 	}
-	if err := v.copyFrom(s.volume, m.config.Limits); err != nil {
+	copied, err := v.copyFrom(s.volume, m.config.Limits)
+	if err != nil {
 		s.notice += " Some of its files could not be kept."
 	}
 	p, err = m.driver.start(ctx, v)
@@ -377,7 +378,8 @@ func (m *Manager) restart(ctx context.Context, s *keyed) (process, *volume, erro
 	s.volume = v
 	s.files.Unlock()
 	m.driver.dropVolume(old)
-	s.before, err = v.list(m.config.Limits.ListedFiles)
+	s.before, s.passed, err = v.list(m.config.Limits.ListedFiles)
+	s.rebase(copied)
 	return p, v, err
 }
 
@@ -389,7 +391,7 @@ func (m *Manager) lose(s *keyed, what string) {
 
 // place puts the inputs that the session does not have yet into its files.
 func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) error {
-	fresh := false
+	var fresh []string
 	for _, in := range inputs {
 		if s.placed[in.ID] {
 			continue
@@ -397,29 +399,35 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) error {
 		if err := s.volume.place(ctx, in, m.config.Limits.FileSize); err != nil {
 			return err
 		}
-		s.placed[in.ID], fresh = true, true
+		s.placed[in.ID] = true
+		fresh = append(fresh, in.ID)
 	}
-	if !fresh {
+	if fresh == nil {
 		return nil
 	}
 	var err error
-	s.before, err = s.volume.list(m.config.Limits.ListedFiles)
+	s.before, s.passed, err = s.volume.list(m.config.Limits.ListedFiles)
+	for name, state := range s.before { // under all its names
+		if slices.ContainsFunc(fresh, func(id string) bool { return s.before[id].inode == state.inode }) {
+			s.inputs[name] = state
+		}
+	}
 	return err
 }
 
 // changes returns the files that are new or different since the last call.
 func (m *Manager) changes(s *keyed) []FileInfo {
-	after, err := s.volume.list(m.config.Limits.ListedFiles)
+	after, passed, err := s.volume.list(m.config.Limits.ListedFiles)
 	if err != nil {
 		m.config.Logger.Warn("sandbox: list files", "error", err)
 		return nil
 	}
 	var files []FileInfo
 	for _, name := range slices.Sorted(maps.Keys(after)) {
-		if after[name] != s.before[name] {
+		if !after[name].sameContent(s.before[name]) {
 			files = append(files, after[name].info(name))
 		}
 	}
-	s.before = after
+	s.before, s.passed = after, passed
 	return files
 }

@@ -5,6 +5,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"io"
 )
 
 // Sessions need namespaces. Elsewhere the package builds, and Run returns ErrIsolation.
@@ -18,7 +19,8 @@ func memoryAvailable() int64 { return 0 }
 
 func newDriver(context.Context, Config) (driver, error) { return nil, errUnsupported }
 
-func (*volume) open(string, int64) (*File, error)         { return nil, errUnsupported }
-func (*volume) list(int) (map[string]fileState, error)    { return nil, errUnsupported }
-func (*volume) place(context.Context, Input, int64) error { return errUnsupported }
-func (*volume) copyFrom(*volume, Limits) error            { return errUnsupported }
+func (*volume) open(string, int64) (*File, error)                      { return nil, errUnsupported }
+func (*volume) list(int) (map[string]fileState, int, error)            { return nil, 0, errUnsupported }
+func (*volume) place(context.Context, Input, int64) error              { return errUnsupported }
+func (*volume) copyFrom(*volume, Limits) (map[string]fileState, error) { return nil, errUnsupported }
+func (*volume) restore(FileInfo, io.Reader) error                      { return errUnsupported }

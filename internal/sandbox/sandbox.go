@@ -74,7 +74,9 @@ type Limits struct {
 	FloodBytes   int64         // of text of one cell after which the session is killed; default 256 MiB
 	Images       int           // kept of one cell; default 20
 	ImageBytes   int64         // of all images of one cell; default 32 MiB
-	ListedFiles  int           // files looked at in /mnt/data; default 10 000
+	ListedFiles  int           // files looked at in /mnt/data; default DataInodes
+	KeptBytes    int64         // of all files that a Keeper keeps; default DataBytes
+	KeptFiles    int           // that a Keeper keeps; default ListedFiles
 	DownloadSize int64         // bytes that Open gives of one file; default 512 MiB
 }
 
@@ -95,7 +97,9 @@ func (l Limits) withDefaults() Limits {
 	l.FloodBytes = cmp.Or(l.FloodBytes, 256<<20)
 	l.Images = cmp.Or(l.Images, 20)
 	l.ImageBytes = cmp.Or(l.ImageBytes, 32<<20)
-	l.ListedFiles = cmp.Or(l.ListedFiles, 10_000)
+	l.ListedFiles = cmp.Or(l.ListedFiles, l.DataInodes)
+	l.KeptBytes = cmp.Or(l.KeptBytes, l.DataBytes)
+	l.KeptFiles = cmp.Or(l.KeptFiles, l.ListedFiles)
 	l.DownloadSize = cmp.Or(l.DownloadSize, 512<<20)
 	return l
 }
@@ -123,6 +127,7 @@ type Cell struct {
 	Code    string
 	Inputs  []Input       // files to place before the code runs; those this session has (same ID) are skipped
 	Timeout time.Duration // default Limits.CellTimeout, at most Limits.MaxTimeout
+	Keep    Keeper        // if not nil, has the key's files of earlier sessions, and gets those of this one
 	Output  func(Output)  // if not nil, gets every output as it arrives, in order, on Run's goroutine
 }
 
@@ -168,7 +173,7 @@ type Result struct {
 	Outputs  []Output
 	Files    []FileInfo    // files of /mnt/data that the cell added or changed, inputs excluded, by path
 	Handover time.Duration // until the session was there: from the pool, made, or still there from the cell before
-	Duration time.Duration // of the cell in it
+	Duration time.Duration // of the cell in it, without what was saved afterwards
 }
 
 // FileInfo describes a file of a session.

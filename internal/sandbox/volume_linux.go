@@ -11,6 +11,7 @@ import (
 	"path"
 	"runtime"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
@@ -88,9 +89,10 @@ func cleanPath(name string) (string, error) {
 }
 
 // list returns the regular files of the volume by path. It looks at no more than
-// limit entries, and passes over names that are not printable UTF-8.
-func (v *volume) list(limit int) (map[string]fileState, error) {
-	files := map[string]fileState{}
+// limit entries, and passes over names that are not printable UTF-8 and folders
+// that are too deep; passed counts at least one if it did.
+func (v *volume) list(limit int) (files map[string]fileState, passed int, err error) {
+	files = map[string]fileState{}
 	seen := 0
 	var walk func(dir string, depth int) error
 	walk = func(dir string, depth int) error {
@@ -99,16 +101,19 @@ func (v *volume) list(limit int) (map[string]fileState, error) {
 			if dir == "." {
 				return err
 			}
-			return nil // gone, or closed to us, or turned into something else: not listed
+			passed++ // gone, or closed to us, or turned into something else: not listed
+			return nil
 		}
 		defer d.Close()
 		for {
 			names, err := d.Readdirnames(256)
 			for _, name := range names {
 				if seen++; seen > limit {
+					passed++
 					return nil
 				}
 				if !safeName(name) {
+					passed++
 					continue // nobody could be shown it, or ask for it
 				}
 				var st unix.Stat_t
@@ -118,12 +123,14 @@ func (v *volume) list(limit int) (map[string]fileState, error) {
 				full := path.Join(dir, name)
 				switch st.Mode & unix.S_IFMT {
 				case unix.S_IFREG:
-					files[full] = fileState{inode: st.Ino, size: st.Size, changed: st.Mtim.Nano()}
+					files[full] = fileState{inode: st.Ino, size: st.Size, changed: st.Mtim.Nano(), status: st.Ctim.Nano()}
 				case unix.S_IFDIR:
-					if depth < maxDepth {
-						if err := walk(full, depth+1); err != nil {
-							return err
-						}
+					if depth == maxDepth {
+						passed++
+						continue
+					}
+					if err := walk(full, depth+1); err != nil {
+						return err
 					}
 				}
 			}
@@ -133,9 +140,9 @@ func (v *volume) list(limit int) (map[string]fileState, error) {
 		}
 	}
 	if err := walk(".", 1); err != nil {
-		return nil, fmt.Errorf("sandbox: list files: %w", err)
+		return nil, 0, fmt.Errorf("sandbox: list files: %w", err)
 	}
-	return files, nil
+	return files, passed, nil
 }
 
 // place writes in as /mnt/data/<ID> and links its name to it.
@@ -151,7 +158,7 @@ func (v *volume) place(ctx context.Context, in Input, limit int64) error {
 		return fmt.Errorf("sandbox: open input %s: %w", in.ID, err)
 	}
 	defer source.Close()
-	if err := v.write(in.ID, source, limit); err != nil {
+	if err := v.write(in.ID, source, limit, time.Time{}); err != nil {
 		return err
 	}
 	name := path.Base(strings.ReplaceAll(in.Name, `\`, "/"))
@@ -169,8 +176,9 @@ func (v *volume) place(ctx context.Context, in Input, limit int64) error {
 }
 
 // write makes the file name from source, whole or not at all. A file that is there
-// is replaced; a link is replaced too, not followed.
-func (v *volume) write(name string, source io.Reader, limit int64) error {
+// is replaced; a link is replaced too, not followed. With modified not zero, that
+// is when the file says it was modified.
+func (v *volume) write(name string, source io.Reader, limit int64, modified time.Time) error {
 	temporary := fmt.Sprintf(".understudy-%016x", rand.Uint64())
 	var f *os.File
 	err := v.asOwner(func() (err error) {
@@ -187,6 +195,10 @@ func (v *volume) write(name string, source io.Reader, limit int64) error {
 	}
 	dir := int(v.dir.Fd())
 	return v.asOwner(func() error {
+		if err == nil && !modified.IsZero() {
+			at := unix.NsecToTimespec(modified.UnixNano())
+			err = unix.UtimesNanoAt(dir, temporary, []unix.Timespec{at, at}, unix.AT_SYMLINK_NOFOLLOW)
+		}
 		if err == nil {
 			if err = unix.Renameat2(dir, temporary, dir, name, 0); err == nil {
 				return nil
@@ -242,23 +254,30 @@ func safeName(name string) bool {
 }
 
 // copyFrom copies the regular files of old into a volume no session has used yet.
-// It returns the first error, after having copied what it could.
-func (v *volume) copyFrom(old *volume, l Limits) error {
-	files, first := old.list(l.ListedFiles)
-	for name := range files {
+// It returns what it found there, and all errors, after having copied what it could.
+func (v *volume) copyFrom(old *volume, l Limits) (map[string]fileState, error) {
+	files, _, all := old.list(l.ListedFiles)
+	for name, state := range files {
 		f, err := old.open(name, l.DataBytes)
 		if err == nil {
-			err = v.makeFolders(path.Dir(name))
-		}
-		if err == nil {
-			err = v.write(name, f, l.DataBytes)
-		}
-		if f != nil {
+			err = v.restore(FileInfo{Path: name, Size: l.DataBytes, ModTime: time.Unix(0, state.changed)}, f)
 			f.Close()
 		}
-		first = errors.Join(first, err)
+		all = errors.Join(all, err)
 	}
-	return first
+	return files, all
+}
+
+// restore writes a file of an earlier volume, at most f.Size bytes of it, into one
+// that no session has used yet: the folders above the file are no links.
+func (v *volume) restore(f FileInfo, source io.Reader) error {
+	if !fs.ValidPath(f.Path) || f.Path == "." {
+		return fmt.Errorf("%w: %s", ErrUnsafe, f.Path)
+	}
+	if err := v.makeFolders(path.Dir(f.Path)); err != nil {
+		return err
+	}
+	return v.write(f.Path, source, f.Size, f.ModTime)
 }
 
 // makeFolders makes the folder dir and those above it.

@@ -1,5 +1,6 @@
 // Package crash kills the server while runs are under way, and looks for runs
-// that are lost or stuck afterwards.
+// that are lost or stuck, and files of code sessions that are lost or torn
+// afterwards.
 package crash
 
 import (
@@ -71,10 +72,12 @@ func build(t testing.TB) string {
 	return program
 }
 
-func start(t testing.TB, program, data, upstreamURL string) *server {
+func start(t testing.TB, program, data, upstreamURL string, flags ...string) *server {
 	t.Helper()
 	ready := filepath.Join(t.TempDir(), "ready")
-	cmd := exec.CommandContext(t.Context(), program, "serve", "--listen", "127.0.0.1:0", "--data", data, "--ready-file", ready, "--no-setup")
+	cmd := exec.CommandContext(t.Context(), program, append([]string{
+		"serve", "--listen", "127.0.0.1:0", "--data", data, "--ready-file", ready, "--no-setup",
+	}, flags...)...)
 	cmd.Env = append(os.Environ(), "OPENAI_BASE_URL="+upstreamURL+"/v1", "OPENAI_API_KEY=none")
 	var log bytes.Buffer
 	cmd.Stderr = &log
