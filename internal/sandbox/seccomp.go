@@ -54,6 +54,9 @@ func argRules() map[string]argRule {
 		"socket":      unixOnly,
 		"socketpair":  unixOnly,
 		"personality": {arg: 0, values: []uint32{0, 0xffffffff}, match: seccompAllow, other: seccompEPERM},
+		// F_SETLEASE and F_NOTIFY tell what others do with a file; so does inotify, which is
+		// denied whole. All sessions have the system's files in common.
+		"fcntl": {arg: 1, values: []uint32{1024, 1026}, match: seccompEPERM, other: seccompAllow},
 		// TIOCSTI and TIOCLINUX type into the terminal of somebody else.
 		"ioctl": {arg: 1, values: []uint32{0x5412, 0x541c}, match: seccompEPERM, other: seccompAllow},
 		// PR_SET_DUMPABLE, PR_SET_MM, PR_SET_PTRACER undo what the session was given.

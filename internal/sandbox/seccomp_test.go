@@ -108,6 +108,9 @@ func TestSeccompVerdicts(t *testing.T) {
 			{"terminal size", call("ioctl"), []uint64{0, 0x5413}, seccompAllow},
 			{"typing into a terminal", call("ioctl"), []uint64{0, 0x5412}, seccompEPERM},
 			{"the same, high half set", call("ioctl"), []uint64{0, 1<<32 | 0x5412}, seccompEPERM},
+			{"lock of a file", call("fcntl"), []uint64{3, 6}, seccompAllow},
+			{"news of a folder", call("fcntl"), []uint64{3, 1026}, seccompEPERM},
+			{"lease", call("fcntl"), []uint64{3, 1024}, seccompEPERM},
 			{"prctl name", call("prctl"), []uint64{15}, seccompAllow},
 			{"prctl dumpable", call("prctl"), []uint64{4}, seccompEPERM},
 			{"personality query", call("personality"), []uint64{0xffffffff}, seccompAllow},
@@ -131,7 +134,7 @@ func TestSeccompVerdicts(t *testing.T) {
 		"init_module": 175, "finit_module": 313, "delete_module": 176, "reboot": 169, "swapon": 167, "acct": 163,
 		"quotactl": 179, "syslog": 103, "iopl": 172, "ioperm": 173, "open_by_handle_at": 304, "name_to_handle_at": 303,
 		"mknod": 133, "mknodat": 259, "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240, "modify_ldt": 154,
-		"vmsplice": 278, "fanotify_init": 300, "memfd_secret": 447, "io_setup": 206, "fsopen": 430, "open_tree": 428,
+		"vmsplice": 278, "fanotify_init": 300, "inotify_init1": 294, "memfd_secret": 447, "io_setup": 206, "fsopen": 430, "open_tree": 428,
 		"move_mount": 429, "mount_setattr": 442, "settimeofday": 164, "clock_settime": 227, "sethostname": 170,
 	} {
 		if got := verdict(t, amd64Calls, amd64Calls.machine, number); got != seccompEPERM {

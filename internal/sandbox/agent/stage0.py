@@ -30,6 +30,7 @@ ETC_WRITTEN = {
     "hosts": "127.0.0.1 localhost\n",
     "nsswitch.conf": "passwd: files\ngroup: files\nhosts: files\n",
     "resolv.conf": "",
+    "wgetrc": "tries = 1\n",  # else wget tries twenty times before it says that there is no network
 }
 DEVICES = ("null", "zero", "full", "random", "urandom")
 READ_ONLY = linux.ATTR_RDONLY | linux.ATTR_NOSUID | linux.ATTR_NODEV

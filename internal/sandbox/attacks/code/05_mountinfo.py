@@ -10,7 +10,8 @@ known = ("/usr", "/lib", "/bin", "/etc/alternatives", "/etc/fonts", "/dev/", "/n
 roots = [m[3] for m in mounts if m[3] != "/"]
 clean("roots", [r for r in roots if not any(k in r for k in known) and r not in HOST["shown"]])
 clean("volumes", [m[3:5] for m in mounts if "volumes" in m[3] or "volumes" in m[4]])
-clean("server's folder", [m[3:5] for m in mounts if HOST["data"] in m[3] + m[4] or HOST["folder"] in m[3] + m[4]])
+hidden = [m for m in mounts if m[3] not in HOST["shown"]]
+clean("server's folder", [m[3:5] for m in hidden if HOST["data"] in m[3] + m[4] or HOST["folder"] in m[3] + m[4]])
 clean("jail", [m[3:5] for m in mounts if "jail" in m[3] or "jail" in m[4]])
 writable = [m[4] for m in mounts if "rw" in m[5].split(",")]
 clean("writable mounts", set(writable) - {"/tmp", "/dev/shm", "/mnt/data", "/proc", "/run/volumes"})

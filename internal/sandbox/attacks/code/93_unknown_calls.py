@@ -1,0 +1,16 @@
+# row: 93
+# tries: system calls that the kernel below may not know, or know differently, and very many mappings.
+# lines: 4
+# timeout: 30
+import mmap
+for number in (400, 500, 1000, 0x3FFFFFFF):
+    denied(f"call {number}", raw, number, 0, 0, 0)
+maps = []
+try:
+    for _ in range(70_000):
+        maps.append(mmap.mmap(-1, 4096, mmap.MAP_PRIVATE, mmap.PROT_READ if len(maps) % 2 else mmap.PROT_READ | mmap.PROT_WRITE))
+    say("note", len(maps), "mappings")
+except (OSError, MemoryError, ValueError) as error:
+    say("limited", type(error).__name__, "mappings")
+for m in maps:
+    m.close()
