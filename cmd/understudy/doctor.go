@@ -27,17 +27,27 @@ func (p program) doctorCommand() *cobra.Command {
 		Use:   "doctor",
 		Short: "Tell what this machine offers and lacks",
 		Long: "doctor looks at everything the server needs of this machine, changes nothing, and says how to mend what is missing. Its\n" +
-			"last check runs a line of Python in a real sandbox. It exits with 1 if code cannot be run.",
+			"last check runs a line of Python in a real sandbox. It exits with 1 if code cannot be run.\n\n" +
+			"With --attack it then attacks that sandbox, with the driver and the limits that are configured: every attack of the threat\n" +
+			"model that code in a session can make, beside another session that must not notice. For as long as that takes, files with\n" +
+			"a secret of no worth are in the data folder, the home folder and the one for temporary files, and a port of the loopback\n" +
+			"listens. It takes a minute or two of a processor, leaves nothing behind, and exits with 1 if anything got through.",
 		Args: cobra.NoArgs,
 	}
 	addOptions(cmd, serveOptions())
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
+	attack := cmd.Flags().String("attack", "", "attack the sandbox as hostile code would: all, or `rows` of the threat model separated by commas")
+	cmd.Flags().Lookup("attack").NoOptDefVal = allAttacks
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loadConfig(serveOptions(), cmd.Flags(), p.getenv)
 		if err != nil {
 			return err
 		}
-		return p.doctor(cmd.Context(), cfg, *asJSON)
+		chosen, err := chooseAttacks(*attack)
+		if err != nil {
+			return err
+		}
+		return p.doctor(cmd.Context(), cfg, *asJSON, chosen)
 	}
 	return cmd
 }
@@ -59,12 +69,24 @@ const (
 	stateMissing state = "missing"
 )
 
-var errNoCode = errors.New("code cannot be run on this machine as it is")
+var (
+	errNoCode = errors.New("code cannot be run on this machine as it is")
+	errBreach = errors.New("the sandbox does not hold on this machine: see the lines that say BREACH")
+)
 
-func (p program) doctor(ctx context.Context, cfg *Config, asJSON bool) error {
-	var findings []finding
+// doctorReport is what doctor prints as JSON.
+type doctorReport struct {
+	Version string         `json:"version"`
+	RunsOK  bool           `json:"code_runs"`
+	Checks  []finding      `json:"checks"`
+	Attacks []attackResult `json:"attacks,omitzero"`
+}
+
+// doctor looks at everything, and attacks the sandbox if any attack is chosen.
+func (p program) doctor(ctx context.Context, cfg *Config, asJSON bool, chosen attackChoice) error {
+	report := doctorReport{Version: version()}
 	show := func(list ...finding) {
-		findings = append(findings, list...)
+		report.Checks = append(report.Checks, list...)
 		if asJSON {
 			return
 		}
@@ -72,29 +94,61 @@ func (p program) doctor(ctx context.Context, cfg *Config, asJSON bool) error {
 			f.write(p.stdout)
 		}
 	}
+	env := examineAll(ctx, cfg, p.getenv, show)
+	code := examineCode(ctx, cfg, env)
+	show(code)
+	report.RunsOK = code.State != stateMissing
+	var failed error
+	switch {
+	case !report.RunsOK:
+		failed = errNoCode
+	case chosen != nil:
+		failed = p.attackAndCount(ctx, cfg, *env, chosen, asJSON, &report)
+	}
+	if asJSON {
+		enc := json.NewEncoder(p.stdout)
+		enc.SetIndent("", "  ")
+		return errors.Join(enc.Encode(report), failed)
+	}
+	return failed
+}
+
+// examineAll looks at everything but the running of code. The environment is nil if
+// there is none.
+func examineAll(ctx context.Context, cfg *Config, getenv func(string) string, show func(...finding)) *pyenv.Env {
 	python, env := examinePython(ctx, cfg)
 	show(python...)
 	show(examineKernel(ctx)...)
 	show(examineFolder("data folder", cfg.Data), examineFolder("temporary files", os.TempDir()))
-	show(examineModel(ctx, cfg, p.getenv)...)
+	show(examineModel(ctx, cfg, getenv)...)
 	if cfg.Entra.enabled() {
 		show(examineEntra(ctx, cfg))
 	}
-	code := examineCode(ctx, cfg, env)
-	show(code)
-	if asJSON {
-		enc := json.NewEncoder(p.stdout)
-		enc.SetIndent("", "  ")
-		if err := enc.Encode(struct {
-			Version string    `json:"version"`
-			RunsOK  bool      `json:"code_runs"`
-			Checks  []finding `json:"checks"`
-		}{version(), code.State != stateMissing, findings}); err != nil {
-			return err
+	return env
+}
+
+// attackAndCount runs the attacks into report and sums them up.
+func (p program) attackAndCount(ctx context.Context, cfg *Config, env pyenv.Env, chosen attackChoice, asJSON bool, report *doctorReport) error {
+	began, breaches, rows := time.Now(), 0, map[int]bool{}
+	err := p.attack(ctx, cfg, env, chosen, func(r attackResult) {
+		report.Attacks = append(report.Attacks, r)
+		rows[r.Row] = true
+		if !r.Held {
+			breaches++
 		}
+		if !asJSON {
+			r.write(p.stdout)
+		}
+	})
+	if err != nil {
+		return fmt.Errorf("attack the sandbox: %w", err)
 	}
-	if code.State == stateMissing {
-		return errNoCode
+	if !asJSON {
+		fmt.Fprintf(p.stdout, "%d attacks on %d rows of the threat model in %v: %d held, %d did not\n",
+			len(report.Attacks), len(rows), time.Since(began).Round(time.Second), len(report.Attacks)-breaches, breaches)
+	}
+	if breaches > 0 {
+		return errBreach
 	}
 	return nil
 }

@@ -92,6 +92,9 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 // Report returns the isolation that sessions have.
 func (m *Manager) Report() Report { return m.report }
 
+// Limits returns the limits of a session, defaults filled in.
+func (m *Manager) Limits() Limits { return m.config.Limits }
+
 // Stats returns the counts of now.
 func (m *Manager) Stats() Stats {
 	m.mu.Lock()

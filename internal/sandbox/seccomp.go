@@ -71,6 +71,8 @@ func argRules() map[string]argRule {
 }
 
 // seccompProgram compiles the filter of a session for a machine, as instructions.
+// memfd_create is not in the tables because such files are memory that no process is
+// seen to hold, and only a control group bounds it.
 // Nothing it denies kills: the caller sees EPERM, as any unprivileged program does,
 // and libraries fall back. Only a foreign calling convention is fatal.
 func seccompProgram(table callTable) []bpf.Instruction {

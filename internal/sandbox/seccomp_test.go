@@ -134,7 +134,7 @@ func TestSeccompVerdicts(t *testing.T) {
 		"init_module": 175, "finit_module": 313, "delete_module": 176, "reboot": 169, "swapon": 167, "acct": 163,
 		"quotactl": 179, "syslog": 103, "iopl": 172, "ioperm": 173, "open_by_handle_at": 304, "name_to_handle_at": 303,
 		"mknod": 133, "mknodat": 259, "shmget": 29, "semget": 64, "msgget": 68, "mq_open": 240, "modify_ldt": 154,
-		"vmsplice": 278, "fanotify_init": 300, "inotify_init1": 294, "memfd_secret": 447, "io_setup": 206, "fsopen": 430, "open_tree": 428,
+		"vmsplice": 278, "fanotify_init": 300, "inotify_init1": 294, "memfd_create": 319, "memfd_secret": 447, "io_setup": 206, "fsopen": 430, "open_tree": 428,
 		"move_mount": 429, "mount_setattr": 442, "settimeofday": 164, "clock_settime": 227, "sethostname": 170,
 	} {
 		if got := verdict(t, amd64Calls, amd64Calls.machine, number); got != seccompEPERM {

@@ -42,6 +42,7 @@ def main():
 def take_channel():
     """Move the socket from stdin to where sessions have it."""
     os.dup2(0, 3, inheritable=False)
+    os.set_blocking(2, True)  # gVisor made the pipe non-blocking when it took it as descriptor 1, and shows that at 2
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     linux.close_from(4)

@@ -104,6 +104,7 @@ def restore(config, request, fds, groups):
     jail.join_groups(groups)
     linux.unshare(linux.CLONE_NEWNS)
     linux.mount("proc", "/proc", "proc", linux.MS_NOSUID | linux.MS_NODEV | linux.MS_NOEXEC)
+    jail.die_first()
     linux.mount("tmpfs", STATE, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV, "mode=0700,size=16m")
     jail.mount_data(request["volume"], SHARED)
     for name, value in request["rlimits"].items():

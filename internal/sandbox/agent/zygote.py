@@ -42,6 +42,7 @@ def run_session(config, request, fds, groups):
         signal.signal(signal.SIGINT, signal.SIG_IGN)
         os.setsid()  # or kill(0) would reach the zygote and all sessions: a process group does not end at a namespace
         jail.join_groups(groups)
+        jail.die_first()
         null = os.open("/dev/null", os.O_RDONLY)
         os.dup2(null, 0)
         os.dup2(fds[1], 1)

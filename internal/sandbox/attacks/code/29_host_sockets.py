@@ -6,18 +6,14 @@ import socket
 absent("/var/run/docker.sock", "/run/docker.sock", "/run/containerd", "/run/podman", "/run/dbus", "/run/user",
        "/run/systemd", "/run/udev", "/tmp/.X11-unix", "/var/run/nscd", "/run/volumes", HOST["socket"])
 sockets = []
-roots = ["/"] if os.getpid() == 1 else [os.path.dirname(HOST["socket"])]
-for root in roots:
-    for folder, _, files in os.walk(root):
-        if folder.startswith("/proc"):
-            continue
-        for name in files:
-            path = os.path.join(folder, name)
-            try:
-                if stat.S_ISSOCK(os.lstat(path).st_mode):
-                    sockets.append(path)
-            except OSError:
-                pass
+for entry in entries("/" if os.getpid() == 1 else os.path.dirname(HOST["socket"])):
+    if entry.path.startswith("/proc/") or entry.is_dir(follow_symlinks=False) or entry.is_file(follow_symlinks=False) or entry.is_symlink():
+        continue
+    try:
+        if stat.S_ISSOCK(entry.stat(follow_symlinks=False).st_mode):
+            sockets.append(entry.path)
+    except OSError:
+        pass
 clean("sockets", sockets)
 try:
     socket.socket(socket.AF_UNIX).connect(HOST["socket"])

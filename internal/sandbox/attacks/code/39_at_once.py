@@ -3,7 +3,7 @@
 # lines: 2
 # status: ok out_of_memory
 # gvisor status: ok out_of_memory died
-# gvisor lines: 1
+# gvisor lines: 0
 # beside: yes
 try:
     b"a" * 2**46

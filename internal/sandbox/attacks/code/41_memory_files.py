@@ -17,9 +17,9 @@ try:
     say("BREACH", "memory files hold", held, "bytes")
 except (OSError, MemoryError) as error:
     say("limited", error, "after", held)
-pipes, buffered = [], 0
 for fd in files:
     os.close(fd)
+pipes, buffered = [], 0
 try:
     while True:
         end, out = os.pipe()

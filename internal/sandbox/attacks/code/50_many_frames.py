@@ -1,7 +1,7 @@
 # row: 50
 # tries: to drown the server in tiny frames.
 # status: protocol_error timeout
-# timeout: 20
+# timeout: 6
 # prints: anything
 # beside: yes
 import struct

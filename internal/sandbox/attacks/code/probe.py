@@ -116,6 +116,20 @@ def raw_clone(flags):
     return pid
 
 
+def entries(folder):
+    """All that is below a folder. The kind of an entry comes with its name: to ask for
+    each would take long."""
+    try:
+        with os.scandir(folder) as listed:
+            found = list(listed)
+    except OSError:
+        return
+    for entry in found:
+        yield entry
+        if entry.is_dir(follow_symlinks=False):
+            yield from entries(entry.path)
+
+
 def in_child(work):
     """Run work in a fork; return its wait status."""
     pid = os.fork()

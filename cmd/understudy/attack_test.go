@@ -1,0 +1,79 @@
+package main
+
+import (
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+)
+
+// TestDoctorAttacks runs some of the attacks as a user would: those that look for
+// what is planted, one that takes its session along, and one of two sessions.
+func TestDoctorAttacks(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	before := left(t)
+	var text, asJSON strings.Builder
+	args := append([]string{"doctor", "--attack=1, 3,33,31", "--data", t.TempDir(), "--model", "rehearsal"}, realPython(t)...)
+	if code := run(t.Context(), program{getenv: noEnv, stdout: &text, stderr: io.Discard}, args); code != exitOK {
+		t.Errorf("exit code %d, want %d, after\n%s", code, exitOK, text.String())
+	}
+	for _, want := range []string{"held      1 host_files: tries to read", "held     33 segmentation_fault: ", ": 12 held, 0 did not\n"} {
+		if !strings.Contains(text.String(), want) {
+			t.Errorf("no %q in\n%s", want, text.String())
+		}
+	}
+	run(t.Context(), program{getenv: noEnv, stdout: &asJSON, stderr: io.Discard}, append(args, "--json", "--attack=8"))
+	var report doctorReport
+	if err := json.Unmarshal([]byte(asJSON.String()), &report); err != nil {
+		t.Fatalf("%v in\n%s", err, asJSON.String())
+	}
+	if len(report.Attacks) != 1 || !report.Attacks[0].Held || report.Attacks[0].Checks < 8 {
+		t.Errorf("got %+v, want one attack that was held", report.Attacks)
+	}
+	if after := left(t); !slices.Equal(before, after) {
+		t.Errorf("left behind: %q, before there was %q", after, before)
+	}
+}
+
+// left returns what is in the folders that doctor uses.
+func left(t *testing.T) []string {
+	t.Helper()
+	var names []string
+	for _, dir := range []string{os.TempDir(), os.Getenv("HOME")} {
+		found, err := filepath.Glob(filepath.Join(dir, "understudy*"))
+		if err != nil {
+			t.Fatal(err)
+		}
+		names = append(names, found...)
+	}
+	return names
+}
+
+func TestChooseAttacks(t *testing.T) {
+	for value, want := range map[string]bool{"all": true, "7": true, "1,7": true, "8": false} {
+		choice, err := chooseAttacks(value)
+		if err != nil || choice(7) != want {
+			t.Errorf("%q: got %v, %v, want row 7 chosen: %v", value, choice(7), err, want)
+		}
+	}
+	if choice, err := chooseAttacks(""); choice != nil || err != nil {
+		t.Errorf("nothing: got a choice, %v", err)
+	}
+	if _, err := chooseAttacks("seven"); err == nil {
+		t.Error("seven: got no error")
+	}
+}
+
+// TestBreachIsShown is about a machine that does not hold.
+func TestBreachIsShown(t *testing.T) {
+	var b strings.Builder
+	attackResult{Name: "07_kernel_settings", Row: 7, Tries: "to write settings.", Checks: 3, Breaches: []string{"it could"}, Took: "1ms"}.write(&b)
+	want := "BREACH    7 kernel_settings: tries to write settings (3 checks, 1ms)\n           → it could\n"
+	if b.String() != want {
+		t.Errorf("got\n%s\nwant\n%s", b.String(), want)
+	}
+}
