@@ -239,8 +239,8 @@ func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error
 	if err != nil {
 		return nil, err
 	}
-	defer closeAll(theirs)
 	reply, pidfd, err := j.call(ctx, d.maker.start(v, d.config.Limits, s.group), append(theirs, groupFiles...)...)
+	closeAll(theirs) // now, or the end of a session that does not start would not be seen
 	if errors.Is(err, errTransport) {
 		return nil, fmt.Errorf("%w: %w", errVolumeLost, err)
 	}
@@ -252,12 +252,11 @@ func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error
 		return nil, errors.New("sandbox: start session: no process handle")
 	}
 	go s.watch()
-	if d.maker.isolates() {
-		if err := s.greet(); err != nil {
-			return nil, err
-		}
+	err = s.begin(ctx)
+	if ctx.Err() == nil {
+		j.record(err)
 	}
-	if err := s.awaitReady(ctx); err != nil {
+	if err != nil {
 		return nil, err
 	}
 	anonymous, shared := ownMemory(hostPID(s.pidfd))
@@ -323,6 +322,16 @@ func (s *session) open() ([]*os.File, error) {
 	_ = unix.SetNonblock(fds[0], true)
 	s.pipe = os.NewFile(uintptr(fds[0]), "output")
 	return []*os.File{theirs, os.NewFile(uintptr(fds[1]), "output")}, nil
+}
+
+// begin waits until the session is isolated and ready for a cell.
+func (s *session) begin(ctx context.Context) error {
+	if s.driver.maker.isolates() {
+		if err := s.greet(); err != nil {
+			return err
+		}
+	}
+	return s.awaitReady(ctx)
 }
 
 // greet sends what a copy of a checkpoint waits for.

@@ -55,7 +55,8 @@ type jail struct {
 	ready jailReply
 	dir   string // where its root was mounted
 
-	retired atomic.Bool
+	retired  atomic.Bool
+	failures atomic.Int32 // sessions in a row that did not start
 }
 
 // errTransport says that a request got no answer.
@@ -305,6 +306,19 @@ func (j *jail) usable() bool {
 		return false
 	default:
 		return !j.retired.Load()
+	}
+}
+
+// maxFailures is how many sessions in a row may fail to start before what they are
+// copied from is taken for damaged.
+const maxFailures = 3
+
+// record notes whether a session started.
+func (j *jail) record(err error) {
+	if err == nil {
+		j.failures.Store(0)
+	} else if j.failures.Add(1) >= maxFailures {
+		j.retire()
 	}
 }
 

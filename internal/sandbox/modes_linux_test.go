@@ -247,9 +247,16 @@ func TestZygoteDies(t *testing.T) {
 	}
 }
 
-// killZygote kills the grandchild of the first stage, and waits until the driver
-// cannot use it.
+// killZygote kills the second stage.
 func killZygote(t *testing.T, z *jail) {
+	t.Helper()
+	if err := syscall.Kill(secondStage(t, z), syscall.SIGKILL); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// secondStage returns the process that makes the sessions, the grandchild of the first.
+func secondStage(t *testing.T, z *jail) int {
 	t.Helper()
 	pid := z.cmd.Process.Pid
 	for range 2 {
@@ -259,7 +266,5 @@ func killZygote(t *testing.T, z *jail) {
 		}
 		pid = atoi(t, words[0])
 	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
-		t.Fatal(err)
-	}
+	return pid
 }

@@ -1,6 +1,7 @@
 # row: 74
 # tries: to raise its own limits.
 # lines: 12
+# gvisor: nice
 import resource
 for name in ("NOFILE", "NPROC", "FSIZE", "CORE", "MEMLOCK", "MSGQUEUE", "NICE", "RTPRIO", "SIGPENDING", "STACK", "DATA"):
     kind = getattr(resource, "RLIMIT_" + name)

@@ -2,6 +2,11 @@
 # tries: to reach the hypervisor, other processors' registers, memory and disks by their devices.
 # lines: 10
 # outside: breach
+# gvisor: /dev/fuse
+# gvisor: /dev/net/tun
+# gvisor: /dev/tty
+# gvisor: /dev/ptmx
+# gvisor: devices
 absent("/dev/kvm", "/dev/vsock", "/dev/vhost-vsock", "/dev/cpu", "/dev/mem", "/dev/kmem", "/dev/port", "/dev/fuse", "/dev/net/tun",
        "/dev/mapper", "/dev/disk", "/dev/input", "/dev/dri", "/dev/nvidia0", "/dev/snapshot", "/dev/userfaultfd", "/dev/tty", "/dev/ptmx")
 clean("devices", set(os.listdir("/dev")) - {"null", "zero", "full", "random", "urandom", "shm", "fd", "stdin", "stdout", "stderr"})
