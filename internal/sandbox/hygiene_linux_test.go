@@ -1,15 +1,19 @@
 package sandbox
 
 import (
+	"fmt"
 	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 )
 
 // TestHygiene has one row for each piece of state that two sessions would share,
-// or a session inherit, if the fork did not see to it.
+// or a session inherit, if the fork did not see to it. What is random is compared in
+// TestRandomnessIsNotShared, and what the libraries keep in TestStateOfLibraries; the
+// seed of hashes and the layout of memory are shared, which is known and accepted.
 func TestHygiene(t *testing.T) {
 	t.Setenv("UNDERSTUDY_CANARY", "canary-of-the-host")
 	m := newManager(t, func(c *Config) { c.Limits.CPU = 1 })
@@ -62,6 +66,11 @@ func TestHygiene(t *testing.T) {
 		{"files of the session", "os.listdir('/mnt/data'), os.listdir('/dev/shm')" + volumes, "([], [], [])"},
 		{"root is read-only", "for p in ('/', '/usr', '/usr/lib', '/opt', '/etc', '/home', '/dev', '/opt/understudy'):\n    try: open(p + '/x', 'w'); print(p)\n    except OSError: pass", ""},
 		{"no host files", "[p for p in (" + hidden + ") if os.path.exists(p)]", "[]"},
+		{"processor time starts anew", "import time; time.process_time() < 10", "True"},
+		{"clock", "abs(time.time() - " + fmt.Sprint(time.Now().Unix()) + ") < 60", "True"},
+		{"no handler of faults", "import faulthandler; faulthandler.is_enabled()", "False"},
+		{"no history on disk", "getattr(getattr(globals().get('get_ipython', lambda: None)(), 'history_manager', None), 'enabled', False)", "False"},
+		{"warnings seen before", "[n for n, m in list(sys.modules.items()) if n == '__main__' and hasattr(m, '__warningregistry__')]", "[]"},
 		{"cpu count", "os.cpu_count() > 0", "True"},
 		{"threads of libraries", "os.environ['OPENBLAS_NUM_THREADS'], os.environ['OMP_NUM_THREADS']", "('1', '1')"},
 		{"font list not rebuilt", "[n[:8] for n in os.listdir('/tmp/.matplotlib')] if os.path.exists('/tmp/.matplotlib') else ['fontlist']", "['fontlist']"},
@@ -135,5 +144,21 @@ print([w for w in warnings.filters if w[0] == 'error'], logging.getLogger().hand
 	want := "[] [] 100.0\n[] []\n"
 	if diff := cmp.Diff(want, logs(r)); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
+
+// TestInterruptBetweenCells interrupts a session that runs nothing: the signal must
+// neither end it nor the next cell.
+func TestInterruptBetweenCells(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "k", "x = 1")
+	for range 5 {
+		if err := m.sessions["k"].link.process.interrupt(); err != nil {
+			t.Fatal(err)
+		}
+		if r := run(t, m, "k", "print(x)"); logs(r) != "1\n" || r.Status != StatusOK || r.Notice != "" {
+			t.Fatalf("got %+v, want the session to go on", r)
+		}
 	}
 }

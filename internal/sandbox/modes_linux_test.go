@@ -150,6 +150,21 @@ func copyExecutable(t *testing.T, from, to string) {
 	}
 }
 
+// TestIsolationIsFull keeps the others honest: where it is skipped they prove less
+// than they could, and in CI that is a failure. TestGVisor is its like for gVisor.
+func TestIsolationIsFull(t *testing.T) {
+	t.Parallel()
+	if onGVisor() {
+		t.Skip("gVisor has a level of its own")
+	}
+	if !isRoot() {
+		unavailable(t, "root, for isolation of level full")
+	}
+	if r := newManager(t, nil).Report(); r.Level != LevelFull {
+		unavailable(t, "isolation of level full: "+r.String())
+	}
+}
+
 func TestReport(t *testing.T) {
 	t.Parallel()
 	full := newManager(t, nil).Report()
