@@ -48,6 +48,13 @@
 // where on the host its interpreter's folders lie; and it runs on the host's
 // kernel, whose faults no namespace hides.
 //
+// What is not stopped: two sessions that both want it can speak by locks on the
+// system's files and by timing; and where no control group holds memory, shared
+// mappings that no process has touched lately and the buffers of sockets are seen by
+// no watchdog. Sessions then die before the server when the host runs short.
+//
+// The attacks package tries all of this, in the tests and on users' machines.
+//
 // The files of a session are in a tmpfs of bounded size: they count as its memory,
 // need no quota on any disk, and only copies of them outlive the server.
 package sandbox
