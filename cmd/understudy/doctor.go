@@ -306,14 +306,14 @@ func examineCode(ctx context.Context, cfg *Config, env *pyenv.Env) (f finding) {
 	report := m.Report()
 	switch {
 	case err != nil:
-		f.Detail, f.Fix = err.Error(), cmp.Or(report.Problem, "see the lines above")
+		f.Detail, f.Fix = report.Problem, cmp.Or(report.Fix, "see the lines above")
 	case result.Status != sandbox.StatusOK || len(result.Outputs) != 1 || strings.TrimSpace(result.Outputs[0].Logs) != "42":
 		f.Detail = fmt.Sprintf("the test cell ended %s: %+v", result.Status, result.Outputs)
 	default:
 		f.State = stateOK
 		f.Detail = fmt.Sprintf("works, isolation %q, first cell after %v; %s", report.Level, time.Since(start).Round(time.Millisecond), report)
 		if report.Level < sandbox.LevelFull {
-			f.State, f.Fix = stateWarn, cmp.Or(report.Problem, "isolation is less than full: see the kernel's lines above")
+			f.State, f.Fix = stateWarn, cmp.Or(report.Fix, "isolation is less than full: see the kernel's lines above")
 		}
 	}
 	return f

@@ -147,7 +147,7 @@ const jailGroup = "jail"
 
 // letFork lets the jail's root put processes into a group.
 func letFork(group string) {
-	if isRoot() {
+	if privileged() {
 		_ = os.Lchown(filepath.Join(group, "cgroup.procs"), kernelBase(), kernelBase())
 	}
 }

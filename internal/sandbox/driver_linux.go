@@ -43,6 +43,9 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := refuseHostRoot(); err != nil {
+		return nil, err
+	}
 	watch, stop := context.WithCancel(context.Background()) // ends with close
 	d := &jailDriver{
 		config: c, maker: m, making: make(chan struct{}, 1), live: map[*session]bool{}, stop: stop,
@@ -86,7 +89,7 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	}
 	s := p.(*session)
 	d.base = Report{
-		Driver: d.maker.name, UserNamespace: true, UniqueUser: isRoot() && !d.maker.isolates(), Seccomp: s.report.Seccomp,
+		Driver: d.maker.name, UserNamespace: true, UniqueUser: privileged() && !d.maker.isolates(), Seccomp: s.report.Seccomp,
 		Landlock: s.report.Landlock, Proc: s.report.Proc, Cgroups: d.cgroups.kind, DataVolume: "tmpfs",
 		Python: j.ready.Python, Shell: j.ready.Shell, Packages: j.ready.Packages, Controllers: []string{},
 	}
@@ -160,7 +163,7 @@ func (d *jailDriver) tryVolume(ctx context.Context) (*volume, error) {
 	d.mu.Lock()
 	d.nextID++
 	v.id = d.nextID
-	if isRoot() {
+	if privileged() {
 		if len(d.users) == 0 {
 			d.mu.Unlock()
 			return nil, ErrBusy
@@ -427,8 +430,6 @@ func (s *session) abandon() {
 		s.group.remove()
 	}
 }
-
-func isRoot() bool { return os.Geteuid() == 0 }
 
 func socketPair(kind int) (ours, theirs *os.File, err error) {
 	fds, err := unix.Socketpair(unix.AF_UNIX, kind|unix.SOCK_CLOEXEC, 0)

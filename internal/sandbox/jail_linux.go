@@ -59,6 +59,9 @@ type jail struct {
 	failures atomic.Int32 // sessions in a row that did not start
 }
 
+// errJail says that something failed in the jail.
+var errJail = errors.New("jail")
+
 // errTransport says that a request got no answer.
 var errTransport = errors.New("no answer from the jail")
 
@@ -111,7 +114,7 @@ func startJail(ctx context.Context, c Config, m maker, groups *cgroups) (_ *jail
 	if err := j.send(firstMessage(c, m, dir, files)); err != nil {
 		return nil, err
 	}
-	if isRoot() {
+	if privileged() {
 		if err := j.mapUsers(); err != nil {
 			return nil, err
 		}
@@ -140,7 +143,7 @@ func firstMessage(c Config, m maker, dir string, files map[string]string) map[st
 	}
 	first, count := m.users(c)
 	return map[string]any{
-		"root": dir, "script": m.script, "packages": c.Packages, "runsc": m.runsc, "remap": isRoot(),
+		"root": dir, "script": m.script, "packages": c.Packages, "runsc": m.runsc, "remap": privileged(),
 		"uids": []int{first, count}, "files": files, "environment": environment, "proc": !c.without.proc,
 	}
 }
@@ -164,7 +167,7 @@ func (j *jail) spawn(c Config, files map[string]string, groups *cgroups) error {
 	}
 	j.ctl = conn.(*net.UnixConn)
 	attr := &syscall.SysProcAttr{Cloneflags: unix.CLONE_NEWNS, Pdeathsig: syscall.SIGKILL, Setsid: true}
-	if !isRoot() {
+	if !privileged() {
 		attr.Cloneflags |= unix.CLONE_NEWUSER
 		attr.UidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getuid(), Size: 1}}
 		attr.GidMappings = []syscall.SysProcIDMap{{ContainerID: 0, HostID: os.Getgid(), Size: 1}}
@@ -272,7 +275,7 @@ func (j *jail) receive(file **os.File) (jailReply, error) {
 		return jailReply{}, fmt.Errorf("decode the jail's answer: %w", err)
 	}
 	if reply.Error != "" {
-		return jailReply{}, fmt.Errorf("jail: %s", reply.Error)
+		return jailReply{}, fmt.Errorf("%w: %s", errJail, reply.Error)
 	}
 	return reply, nil
 }

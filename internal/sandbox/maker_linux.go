@@ -21,6 +21,8 @@ type maker struct {
 	processes int
 }
 
+var errNoRunsc = errors.New("gVisor is not installed")
+
 // newMaker returns the maker that c asks for, or why this host lacks it.
 func newMaker(c Config) (maker, error) {
 	switch c.Driver {
@@ -32,7 +34,7 @@ func newMaker(c Config) (maker, error) {
 			runsc, err = filepath.Abs(runsc)
 		}
 		if err != nil {
-			return maker{}, fmt.Errorf("gVisor is not installed: %w", err)
+			return maker{}, fmt.Errorf("%w: %w", errNoRunsc, err)
 		}
 		return maker{name: c.Driver, script: "gvisor.py", runsc: runsc, memory: 128 << 20, processes: 128}, nil
 	default:
@@ -48,7 +50,7 @@ func (m maker) isolates() bool { return m.runsc != "" }
 // without root one, the server's own, which is the jail's root.
 func (m maker) users(c Config) (first, count int) {
 	switch {
-	case !isRoot():
+	case !privileged():
 		return 0, 1
 	case m.isolates():
 		return firstUser, 1

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strings"
 	"sync"
 	"time"
 	"unicode/utf8"
@@ -78,8 +79,8 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 		return nil, ctx.Err()
 	}
 	if err != nil {
-		m.report = Report{Level: LevelNone, Driver: "none", Problem: err.Error(), Controllers: []string{}}
-		c.Logger.Error("sandbox: no isolation", "error", err)
+		m.report = Report{Level: LevelNone, Driver: "none", Problem: lastLine(err.Error()), Fix: remedyFor(err), Controllers: []string{}}
+		c.Logger.Error("sandbox: no isolation", "error", err, "fix", m.report.Fix)
 		return m, nil
 	}
 	m.driver, m.report = d, d.report()
@@ -87,6 +88,16 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 		m.pool = newPool(d, c)
 	}
 	return m, nil
+}
+
+// lastLine keeps of a Python traceback what says why.
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	if len(lines) == 1 {
+		return lines[0]
+	}
+	cause, _, _ := strings.Cut(lines[0], ": Traceback")
+	return cause + ": " + lines[len(lines)-1]
 }
 
 // Report returns the isolation that sessions have.

@@ -24,3 +24,5 @@ func (*volume) list(int) (map[string]fileState, int, error)            { return 
 func (*volume) place(context.Context, Input, int64) error              { return errUnsupported }
 func (*volume) copyFrom(*volume, Limits) (map[string]fileState, error) { return nil, errUnsupported }
 func (*volume) restore(FileInfo, io.Reader) error                      { return errUnsupported }
+
+func remedyFor(error) string { return "run the server on Linux" }

@@ -42,6 +42,7 @@ type Report struct {
 	Level         Level             `json:"level"`
 	Driver        string            `json:"driver"`
 	Problem       string            `json:"problem,omitzero"` // why there is no isolation, or less than full
+	Fix           string            `json:"fix,omitzero"`     // what an operator can do about it, if that is known
 	UserNamespace bool              `json:"user_namespace"`
 	UniqueUser    bool              `json:"unique_user"` // every session has a host user id of its own
 	Network       bool              `json:"network"`     // whether a session can reach any network

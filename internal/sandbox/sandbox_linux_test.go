@@ -146,3 +146,5 @@ func atoi(t testing.TB, s string) int {
 	}
 	return n
 }
+
+func isRoot() bool { return os.Geteuid() == 0 }
