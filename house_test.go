@@ -35,7 +35,7 @@ var rooms = map[string][]string{
 	"internal/bench":           {"internal/bench/measure"},
 	"internal/bench/measure":   {},
 	"internal/bench/sessions":  {"internal/bench/measure", "internal/sandbox"},
-	"internal/bench/soak":      {"internal/bench/measure", "internal/sandbox"},
+	"internal/bench/soak":      {"internal/bench/measure", "internal/sandbox", "internal/sandbox/attacks"},
 	"internal/e2e/contract":    {},
 	"internal/e2e/crash":       {},
 	"internal/e2e/differences": {},

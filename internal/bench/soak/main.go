@@ -3,7 +3,8 @@
 // an hour. It writes a report in Markdown with a drawing beside it, and exits with
 // status 1 if anything leaked, memory grew, or a session ended as it should not.
 //
-// lives.go is what the sessions do, sample.go looks at the machine, verdict.go judges and report.go writes.
+// lives.go is what the sessions do, attack.go has the attacks of the threat model
+// join them, sample.go looks at the machine, verdict.go judges and report.go writes.
 package main
 
 import (
@@ -40,6 +41,7 @@ type settings struct {
 	packages string
 	report   string
 	lifetime time.Duration // of sessions that nobody ends
+	attacks  bool
 }
 
 // perSecond is how many sessions are led if nothing else is asked for: 10,000 in half an hour.
@@ -58,6 +60,7 @@ func main() {
 	flag.StringVar(&s.packages, "packages", os.Getenv("UNDERSTUDY_TEST_PACKAGES"), "its packages")
 	flag.StringVar(&s.report, "report", "soak.md", "`file` for the report; a drawing (.svg) and all samples (.json) are put beside it")
 	flag.DurationVar(&s.lifetime, "lifetime", time.Minute, "of the sessions that nobody ends")
+	flag.BoolVar(&s.attacks, "attacks", true, "have the attacks of the threat model join, every one in ten minutes")
 	flag.Parse()
 	log.SetFlags(0)
 
@@ -88,6 +91,7 @@ type soak struct {
 	Sessions  int            // that were started
 	Lives     map[string]int // that were led, by name
 	Ended     map[string]int // sessions, by the reason of their end
+	Attacks   int            // that held
 	Surprises []string       // what went otherwise than it should
 	Samples   []sample
 
@@ -96,11 +100,12 @@ type soak struct {
 
 	dir      string
 	lifetime time.Duration
+	packages string
 	manager  *sandbox.Manager
 	warmed   int // sessions before those that count
 	began    time.Time
 	next     atomic.Int64 // number of the next life
-	mu       sync.Mutex   // guards Lives and Surprises
+	mu       sync.Mutex   // guards Lives, Attacks and Surprises
 }
 
 // run leads all sessions. If ctx ends, what has been seen until then is judged.
@@ -112,7 +117,7 @@ func run(ctx context.Context, s settings) (r *soak, err error) {
 	r = &soak{
 		Time: time.Now().UTC().Truncate(time.Second), Driver: s.driver, Duration: s.duration, Workers: s.workers,
 		Wanted: s.sessions, Lives: map[string]int{},
-		lifetime: s.lifetime,
+		lifetime: s.lifetime, packages: s.packages,
 	}
 	if r.Wanted == 0 {
 		r.Wanted = int(s.duration.Seconds() * perSecond)
@@ -174,6 +179,19 @@ func (r *soak) soak(ctx context.Context, s settings) (err error) {
 	if err := r.warm(ctx, s); err != nil {
 		return err
 	}
+	attack := func(context.Context) error { return nil }
+	if s.attacks {
+		host, err := r.newHost()
+		if err != nil {
+			return err
+		}
+		defer func() {
+			if err := host.Close(); err != nil {
+				log.Print("what attacks look for: ", err)
+			}
+		}()
+		attack = func(ctx context.Context) error { return r.attack(ctx, host) }
+	}
 	if r.Before, err = settled(ctx, r.dir, nil); err != nil {
 		return err
 	}
@@ -185,9 +203,14 @@ func (r *soak) soak(ctx context.Context, s settings) (err error) {
 	defer stop()
 	var others sync.WaitGroup
 	others.Go(func() { r.watch(loading, min(10*time.Second, s.duration/enoughSamples)) })
+	var failed error
+	others.Go(func() { failed = attack(loading) })
 	r.lead(loading, s, r.Wanted)
 	stop()
 	others.Wait()
+	if failed != nil {
+		return failed
+	}
 
 	ctx = context.WithoutCancel(ctx)
 	if err := r.drain(ctx); err != nil {

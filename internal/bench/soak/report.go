@@ -53,8 +53,8 @@ func (s *soak) write(file string) error {
 // markdown is the report; drawing is the file to show in it.
 func (s *soak) markdown(drawing string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "# Soak\n\n`make soak`, %s: %d sessions in %v, up to %d at once, driver %s. Harmless cells (data, plots, files), and cells that take\n"+
-		"all they can get, crash, hang and leave things behind. One session in %d is not ended but left to expire.\n\n",
+	fmt.Fprintf(&b, "# Soak\n\n`make soak`, %s: %d sessions in %v, up to %d at once, driver %s. Harmless cells (data, plots, files), cells that take\n"+
+		"all they can get, crash, hang and leave things behind, and the attacks of the threat model. One session in %d is not ended but left to expire.\n\n",
 		s.Time.Format(time.DateOnly), s.Sessions, s.Duration, s.Workers, s.Driver, leaveOne)
 	fmt.Fprintf(&b, "%s\n\n    %s\n\n## Verdict\n\n%s\n", strings.ReplaceAll(s.Machine.String(), "\n", "; "), s.Isolation, s.verdict())
 	fmt.Fprintf(&b, "## Memory\n\n![Memory over time](%s)\n\n## Samples\n\n", drawing)

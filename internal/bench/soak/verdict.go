@@ -51,9 +51,12 @@ func growth(samples []sample, of func(sample) float64) float64 {
 func (s *soak) judge() []finding {
 	found := []finding{
 		{"sessions", fmt.Sprintf("%d of %d", s.Sessions, s.Wanted), s.Sessions >= s.Wanted},
-		{"lives that went otherwise than they should", fmt.Sprint(len(s.Surprises)), len(s.Surprises) == 0},
+		{"lives and attacks that went otherwise than they should", fmt.Sprint(len(s.Surprises)), len(s.Surprises) == 0},
 		{"left behind by sessions", compare(s.Before, s.After), s.Before == s.After},
 		{"left behind by the sandbox", compare(s.Clean, s.Closed), s.Clean == s.Closed},
+	}
+	if s.Attacks > 0 {
+		found = append(found, finding{"attacks that held", fmt.Sprint(s.Attacks), true})
 	}
 	for _, c := range curves {
 		f := finding{What: "growth: " + c.name, Said: "too short to tell", Good: true}

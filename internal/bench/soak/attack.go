@@ -1,0 +1,111 @@
+package main
+
+import (
+	"context"
+	"log"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/understudy-dev/understudy/internal/sandbox"
+	"github.com/understudy-dev/understudy/internal/sandbox/attacks"
+)
+
+// attackRound is how long it takes until every attack has had its turn.
+const attackRound = 10 * time.Minute
+
+// newHost puts out what attacks look for.
+func (r *soak) newHost() (*attacks.Host, error) {
+	return attacks.NewHost(attacks.Facts{
+		Data: filepath.Dir(r.dir), Folder: r.dir, Shown: []string{r.packages}, Memory: limits.Memory, DataBytes: limits.DataBytes,
+		TmpBytes: limits.TmpBytes, FileSize: limits.FileSize, OpenFiles: limits.OpenFiles, Processes: limits.Processes,
+		CPU: limits.CPU, Controllers: r.manager.Report().Controllers,
+	}, filepath.Dir(r.dir), os.TempDir())
+}
+
+// attack runs the attacks of the threat model one after the other, until ctx ends.
+func (r *soak) attack(ctx context.Context, host *attacks.Host) error {
+	all, err := attacks.All(r.Driver)
+	if err != nil {
+		return err
+	}
+	tick := time.NewTicker(attackRound / time.Duration(len(all)))
+	defer tick.Stop()
+	for i := 0; ; i++ {
+		select {
+		case <-tick.C:
+		case <-ctx.Done():
+			return nil
+		}
+		a := all[i%len(all)]
+		verdict, err := r.strike(context.WithoutCancel(ctx), host, a)
+		if err != nil {
+			verdict.Breaches = append(verdict.Breaches, err.Error())
+		}
+		r.mu.Lock()
+		if verdict.Breaches == nil {
+			r.Attacks++
+		}
+		for _, why := range verdict.Breaches {
+			r.Surprises = append(r.Surprises, "attack "+a.Name+": "+why)
+		}
+		r.mu.Unlock()
+	}
+}
+
+// strike runs one attack, with a session beside it that must not notice.
+func (r *soak) strike(ctx context.Context, host *attacks.Host, a attacks.Attack) (attacks.Verdict, error) {
+	s := &struck{manager: r.manager, keys: map[string]bool{}}
+	defer s.end()
+	suite, err := attacks.NewSuite(ctx, s, host)
+	if err != nil {
+		return attacks.Verdict{}, err
+	}
+	verdict, err := suite.Attack(ctx, a)
+	verdict.Breaches = slices.DeleteFunc(verdict.Breaches, func(why string) bool {
+		// Beside so many sessions that take all they can, that proves nothing.
+		slow := strings.Contains(why, "the other session needed")
+		if slow {
+			log.Printf("attack %s: %s", a.Name, why)
+		}
+		return slow
+	})
+	if len(verdict.Breaches) == 0 {
+		verdict.Breaches = nil
+	}
+	return verdict, err
+}
+
+// struck are the sessions of one attack.
+type struck struct {
+	manager *sandbox.Manager
+
+	mu   sync.Mutex
+	keys map[string]bool
+}
+
+// Run runs a cell.
+func (s *struck) Run(ctx context.Context, key, code string, timeout time.Duration) (attacks.Outcome, error) {
+	s.mu.Lock()
+	s.keys[key] = true
+	s.mu.Unlock()
+	result, err := s.manager.Run(ctx, key, sandbox.Cell{Code: code, Timeout: timeout})
+	var text strings.Builder
+	for _, o := range result.Outputs {
+		text.WriteString(o.Logs)
+	}
+	return attacks.Outcome{Status: string(result.Status), Text: text.String(), Notice: result.Notice}, err
+}
+
+// Kill ends a session.
+func (s *struck) Kill(key string) { s.manager.Kill(key) }
+
+// end ends all of them.
+func (s *struck) end() {
+	for key := range s.keys {
+		s.manager.Kill(key)
+	}
+}
