@@ -28,6 +28,7 @@ var rooms = map[string][]string{
 	"internal/model/modeltest": {},
 	"internal/pyenv":           {"python"},
 	"internal/sandbox":         {},
+	"internal/sandbox/attacks": {},
 	"internal/search":          {},
 	"internal/store":           {"."},
 	"internal/engine":          {".", "internal/model", "internal/sandbox", "internal/search", "internal/store"},
@@ -45,7 +46,7 @@ var rooms = map[string][]string{
 	"internal/e2e/sdk":         {},
 	"cmd/understudy": {
 		".", "internal/api", "internal/blob", "internal/engine", "internal/entra", "internal/model", "internal/pyenv",
-		"internal/sandbox", "internal/store",
+		"internal/sandbox", "internal/sandbox/attacks", "internal/store",
 	},
 }
 
@@ -56,6 +57,7 @@ var testRooms = map[string][]string{
 	"internal/e2e/contract":  {"internal/api", "internal/e2e/differences", "internal/e2e/program"},
 	"internal/api":           {"internal/engine", "internal/entra", "internal/model", "internal/model/modeltest", "internal/sandbox"},
 	"internal/e2e/crash":     {".", "internal/e2e/program", "internal/model/modeltest", "internal/store"},
+	"internal/sandbox":       {"internal/sandbox/attacks"},
 	"internal/e2e/filetypes": {"internal/pyenv", "internal/sandbox", "python"},
 	"internal/e2e/replay":    {"internal/e2e/differences", "internal/e2e/program"},
 	"internal/e2e/sdk":       {"internal/e2e/program"},
