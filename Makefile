@@ -3,7 +3,7 @@
 BIN  := bin/understudy
 DATA ?= data
 
-.PHONY: run test check runsc fuzz bench bench-sandbox soak sdks build demo
+.PHONY: run test test-cgroup2 check runsc fuzz bench bench-sandbox soak sdks build demo
 
 # run builds the server, installs the Python packages of the code interpreter
 # into $(DATA) if they are missing, and serves until it is stopped.
@@ -25,6 +25,12 @@ test: build
 	$(BIN) setup --data $(DATA)
 	$(MAKE) runsc
 	eval "$$($(BIN) setup --data $(DATA) --print-env)" && UNDERSTUDY_TEST_RUNSC=$(abspath $(DATA))/bin/runsc ./check
+
+# test-cgroup2 runs the sandbox's tests in a virtual machine, with control groups of
+# version 2 alone. It says which Debian packages it needs.
+test-cgroup2:
+	@mkdir -p -m 0711 $(DATA)
+	tools/cgroup2/run $(DATA)/cgroup2
 
 check:
 	./check

@@ -100,7 +100,27 @@ func controllerFolder(fsroot, controller string) string {
 // openV2 makes the server's group in a version 2 tree with the memory and pids
 // controllers, or returns nil.
 func openV2(fsroot string, own map[string]string) *cgroups {
-	parent := filepath.Join(fsroot, own[""])
+	for _, path := range delegated(own[""]) {
+		if g := openV2Below(filepath.Join(fsroot, path)); g != nil {
+			return g
+		}
+	}
+	return nil
+}
+
+// serverGroup is where a server of version 2 lives, in the group that it was given.
+const serverGroup = groupPrefix + "server"
+
+// delegated returns the groups that may be the one that the server at own was given:
+// it may have moved already, for another Manager or before it was executed anew.
+func delegated(own string) []string {
+	if filepath.Base(own) == serverGroup {
+		return []string{filepath.Dir(own), own}
+	}
+	return []string{own}
+}
+
+func openV2Below(parent string) *cgroups {
 	if have := readWords(filepath.Join(parent, "cgroup.controllers")); !slices.Contains(have, "memory") || !slices.Contains(have, "pids") {
 		return nil
 	}
@@ -164,25 +184,13 @@ func (g *cgroups) jail() *os.File {
 	return f
 }
 
-// delegate hands the controllers of a version 2 group to its children. A group
-// with processes of its own refuses; if they are all this server's, it moves into
-// a group beside its sessions.
+// delegate hands the controllers of a version 2 group to its children. A group with
+// processes of its own refuses; then the server makes way, if it can.
 func delegate(group string) bool {
 	file := filepath.Join(group, "cgroup.subtree_control")
 	write := func(controller string) error { return os.WriteFile(file, []byte("+"+controller), 0o644) }
 	err := write("memory")
-	if errors.Is(err, unix.EBUSY) {
-		pid := strconv.Itoa(os.Getpid())
-		if !slices.Equal(readWords(filepath.Join(group, "cgroup.procs")), []string{pid}) {
-			return false
-		}
-		server := filepath.Join(group, "server")
-		if err := os.Mkdir(server, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
-			return false
-		}
-		if os.WriteFile(filepath.Join(server, "cgroup.procs"), []byte(pid), 0o644) != nil {
-			return false
-		}
+	if errors.Is(err, unix.EBUSY) && stepAside(group) {
 		err = write("memory")
 	}
 	if err != nil || write("pids") != nil {
@@ -190,6 +198,21 @@ func delegate(group string) bool {
 	}
 	_ = write("cpu") // may be missing: then processor time is only shared
 	return true
+}
+
+// stepAside moves the server out of group into one beside its sessions. It does not
+// move others: they are not its own.
+func stepAside(group string) bool {
+	pid := strconv.Itoa(os.Getpid())
+	others := func(p string) bool { return p != pid }
+	if slices.ContainsFunc(readWords(filepath.Join(group, "cgroup.procs")), others) {
+		return false
+	}
+	server := filepath.Join(group, serverGroup)
+	if err := os.Mkdir(server, 0o755); err != nil && !errors.Is(err, fs.ErrExist) {
+		return false
+	}
+	return os.WriteFile(filepath.Join(server, "cgroup.procs"), []byte(pid), 0o644) == nil
 }
 
 // sweepGroups removes the groups of dead servers below parent.

@@ -5,6 +5,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -181,4 +182,73 @@ func TestBornInControlGroup(t *testing.T) {
 			t.Errorf("%s: got %q, want %s", file, words, want)
 		}
 	}
+}
+
+// TestControlGroupsHold is about what the kernel makes of the limits, where there are
+// control groups of version 2 alone: `make test-cgroup2` starts such a machine.
+func TestControlGroupsHold(t *testing.T) {
+	if os.Getenv("UNDERSTUDY_TEST_CGROUPS") != "v2" {
+		t.Skip("needs control groups of version 2 to itself: make test-cgroup2")
+	}
+	managers := make([]*Manager, 3)
+	var opening sync.WaitGroup
+	for i := range managers { // all at once: the first moves the server out of the others' way
+		opening.Go(func() {
+			managers[i] = newManager(t, func(c *Config) { c.Limits = Limits{Memory: 200 << 20, Processes: 40, CPU: 0.2} })
+		})
+	}
+	opening.Wait()
+	for _, m := range managers {
+		r := m.Report()
+		if want := []string{"memory", "cpu", "pids"}; r.Cgroups != "v2" || !slices.Equal(r.Controllers, want) {
+			t.Fatalf("got control groups %q with %v, want v2 with %v", r.Cgroups, r.Controllers, want)
+		}
+		if isRoot() && r.Level != LevelFull {
+			t.Errorf("got level %s, want full", r.Level)
+		}
+	}
+	m := managers[0]
+	run(t, m, "k", "import os\nif os.fork() == 0:\n    os.setsid()\n    import time; time.sleep(1e6)")
+	group := liveGroup(t, m)
+	for file, want := range map[string]string{
+		"memory.max": "209715200", "memory.swap.max": "0", "memory.oom.group": "1", "pids.max": "40", "cpu.max": "20000 100000",
+	} {
+		if got := strings.Join(readWords(filepath.Join(group, file)), " "); got != want {
+			t.Errorf("%s: got %q, want %q", file, got, want)
+		}
+	}
+	if got := len(readWords(filepath.Join(group, "cgroup.procs"))); got != 2 {
+		t.Errorf("got %d processes in the group, want the session and its child", got)
+	}
+	r := run(t, m, "k", "import time\nt, used = time.time(), time.process_time()\nwhile time.time() < t + 2: pass\ntime.process_time() - used < 1")
+	if got := logs(r); got != "True\n" {
+		t.Errorf("with a fifth of a processor: got %q", got)
+	}
+	r = run(t, m, "k", "if os.fork() == 0:\n    bytearray(1 << 30)\nos.wait()")
+	if r.Status != StatusOutOfMemory {
+		t.Errorf("out of memory in a child: got status %q, logs %q", r.Status, logs(r))
+	}
+	m.Kill("k")
+	if _, err := os.Stat(group); err == nil {
+		t.Error("the group is still there after the session")
+	}
+}
+
+// liveGroup returns the version 2 group of a Manager's one session, which was born there.
+func liveGroup(t *testing.T, m *Manager) string {
+	t.Helper()
+	d := m.driver.(*jailDriver)
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if len(d.live) != 1 {
+		t.Fatalf("got %d sessions, want 1", len(d.live))
+	}
+	var group string
+	for s := range d.live {
+		if !s.born {
+			t.Error("the session was not born in its control group")
+		}
+		group = s.group.dirs[""]
+	}
+	return group
 }

@@ -41,10 +41,16 @@
 //
 // With root, sessions have host user ids of their own, from 0x70000000 on, which no
 // account may use, and hard limits by control groups. A service manager must
-// delegate those (systemd: Delegate=yes), or they are made where the server is.
+// delegate those (systemd: Delegate=yes), or they are made where the server is. With
+// version 2, where no group may have both processes and limited groups, the server
+// moves into one beside its sessions'; it moves no other process, so that it has to
+// be alone where it is started, or there are no groups.
+//
 // Without root it needs user namespaces; all sessions share the server's user id,
 // and memory is bounded by RLIMIT_DATA for each process and a watchdog for their
-// sum. Either way a session sees the kernel's version and, in /proc/self/mountinfo,
+// sum, unless a group was delegated to its user.
+//
+// Either way a session sees the kernel's version and, in /proc/self/mountinfo,
 // where on the host its interpreter's folders lie; and it runs on the host's
 // kernel, whose faults no namespace hides.
 //

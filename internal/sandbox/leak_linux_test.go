@@ -38,8 +38,10 @@ func measureResidue(t *testing.T, dir string) residue {
 	}
 	own, _ := readOwnGroups("/proc/self/cgroup")
 	for controller, path := range own {
-		found, _ := filepath.Glob(filepath.Join("/sys/fs/cgroup", controller, path, groupPrefix+strconv.Itoa(os.Getpid())+"-*"))
-		r.Groups = append(r.Groups, found...)
+		for _, path := range delegated(path) {
+			found, _ := filepath.Glob(filepath.Join("/sys/fs/cgroup", controller, path, groupPrefix+strconv.Itoa(os.Getpid())+"-*"))
+			r.Groups = append(r.Groups, found...)
+		}
 	}
 	entries, _ := os.ReadDir(dir)
 	for _, e := range entries {
