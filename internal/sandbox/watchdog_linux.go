@@ -8,7 +8,10 @@ import (
 	"path/filepath"
 	"slices"
 	"strconv"
+	"strings"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 // watchInterval is how often memory is looked at where no control group bounds it.
@@ -58,7 +61,7 @@ func (s *session) memory() int64 {
 	for i := 0; i < len(pids) && i < 4096; i++ {
 		anonymous, shared := ownMemory(pids[i])
 		if s.driver.maker.isolates() {
-			sum, file = sum+anonymous, max(file, shared)
+			sum, file = sum+anonymous, max(file, shared, memoryFile(pids[i]))
 		} else {
 			sum += max(0, anonymous+shared-s.baseline)
 		}
@@ -72,6 +75,19 @@ func (s *session) memory() int64 {
 		}
 	}
 	return sum + file
+}
+
+// memoryFile returns the bytes in the file that is the memory of a gVisor session, if
+// pid has it open: what its processes have mapped are parts of it.
+func memoryFile(pid int) int64 {
+	files, _ := filepath.Glob(filepath.Join("/proc", strconv.Itoa(pid), "fd", "*"))
+	for _, file := range files {
+		var st unix.Stat_t
+		if name, err := os.Readlink(file); err == nil && strings.HasPrefix(name, "/memfd:runsc-memory") && unix.Stat(file, &st) == nil {
+			return st.Blocks * 512
+		}
+	}
+	return 0
 }
 
 // ownMemory returns the anonymous and the shared memory of a process, in bytes.

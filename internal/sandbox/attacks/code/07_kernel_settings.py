@@ -4,6 +4,7 @@
 # outside: breach as root
 # gvisor: the session is root of the host
 # gvisor: /proc/sysrq-trigger is open for writing
+# gvisor: /sys/fs/cgroup is there
 for path in ("/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname",
              "/proc/sys/kernel/hotplug", "/proc/sys/vm/overcommit_memory", "/proc/sys/fs/binfmt_misc/register",
              "/proc/sys/net/ipv4/ip_forward", "/proc/sysrq-trigger", "/proc/acpi", "/proc/scsi/scsi", "/proc/irq",
