@@ -34,12 +34,13 @@ import (
 	"github.com/understudy-dev/understudy/internal/store"
 )
 
-// Interpreter runs code in a session per key and opens the session's files. See
+// Interpreter runs code in a session per key, and lists and opens the session's files. See
 // [Sandbox].
 type Interpreter interface {
 	Run(ctx context.Context, key string, cell sandbox.Cell) (sandbox.Result, error)
 	Open(key, name string) (io.ReadCloser, error)
-	Kill(key string) // ends the session of the key, if there is one
+	Files(key string) []sandbox.FileInfo // of the session of the key, by path
+	Kill(key string)                     // ends the session of the key, if there is one
 }
 
 // Sandbox is the interpreter that m is.

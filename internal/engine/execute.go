@@ -27,7 +27,9 @@ type execution struct {
 	forced   bool              // the run's tool choice has been honoured: from now on the model is free
 	images   []string          // figures that no message shows yet
 	files    map[string]string // ids of the files made from paths in /mnt/data that the answer links to
-	kept     int64             // bytes of those files
+	kept     int64             // bytes of the files kept
+	cells    int               // run in this execution
+	made     map[string]int    // files that cells made and no message links to, by path: the number of the cell
 
 	shown        int               // messages of the conversation that the model has seen last
 	sources      map[source]string // ids of the files that can be cited, by the results that are from them
@@ -233,6 +235,7 @@ func (x *execution) endTurn(ctx context.Context, t *turn) (done bool, err error)
 func (x *execution) complete(ctx context.Context) error {
 	if x.writing != nil {
 		x.linkFiles(ctx)
+		x.attachForgotten(ctx)
 	}
 	return x.commit(ctx, func(tx *store.RunTx) error {
 		if err := x.endMessage(tx); err != nil {

@@ -271,6 +271,8 @@ func (b *brokenSandbox) Open(_, name string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader(content)), nil
 }
 
+func (b *brokenSandbox) Files(string) []sandbox.FileInfo { return nil }
+
 func (b *brokenSandbox) Kill(key string) { b.killed = append(b.killed, key) }
 
 // The caller must know whether to try again.

@@ -325,6 +325,8 @@ func (r *reader) Open(_, name string) (io.ReadCloser, error) {
 	return io.NopCloser(strings.NewReader("what the document says")), nil
 }
 
+func (r *reader) Files(string) []sandbox.FileInfo { return nil }
+
 func (r *reader) Kill(string) {}
 
 func (r *reader) set(err error, hold chan struct{}) {

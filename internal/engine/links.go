@@ -1,16 +1,27 @@
 package engine
 
 import (
+	"cmp"
 	"context"
+	"maps"
 	"net/url"
 	"path"
+	"slices"
 	"strings"
+	"unicode"
 	"unicode/utf8"
 
+	"golang.org/x/text/unicode/norm"
+
 	"github.com/understudy-dev/understudy"
+	"github.com/understudy-dev/understudy/internal/sandbox"
 )
 
-const linkPrefix = "sandbox:/mnt/data/"
+// A link is sandbox:/mnt/data/NAME. Models forget parts of it.
+const (
+	linkScheme = "sandbox:"
+	linkFolder = "mnt/data/"
+)
 
 // maxKept bounds the bytes of the files that one execution keeps: a session can
 // give one file many names.
@@ -23,12 +34,13 @@ func (x *execution) linkFiles(ctx context.Context) {
 		x.log.Error("cannot announce text", "err", err)
 	}
 	x.writing.flush()
+	have := &folder{list: func() []sandbox.FileInfo { return x.dataFiles(ctx) }}
 	for i, c := range x.writing.message.Content {
 		if c.Text == nil {
 			continue
 		}
 		for _, l := range findLinks(c.Text.Value) {
-			id := x.keepLinked(ctx, &l)
+			id := x.keepLinked(ctx, &l, have)
 			if id == "" {
 				continue
 			}
@@ -50,40 +62,58 @@ func (x *execution) linkFiles(ctx context.Context) {
 
 // keepLinked makes a file of what a link names and returns its id, "" if there
 // is no such file. The link's text is cut to what turned out to be the name.
-func (x *execution) keepLinked(ctx context.Context, l *link) string {
+func (x *execution) keepLinked(ctx context.Context, l *link, have *folder) string {
 	if x.e.Sandbox == nil {
 		return ""
 	}
 	for _, text := range l.candidates() {
-		for _, spelled := range spellings(strings.TrimPrefix(text, linkPrefix)) {
-			name := path.Clean("/" + spelled)
-			if id := x.files[name]; id != "" {
+		for _, name := range spellings(linkName(text)) {
+			if id := x.keep(ctx, name); id != "" {
 				l.text = text
 				return id
 			}
-			if x.kept > maxKept {
-				return ""
-			}
-			file, err := x.openData(ctx, spelled)
-			if err != nil {
-				continue
-			}
-			f, err := x.saveFile(ctx, spelled, file)
-			_ = file.Close() // it was only read
-			if err != nil {
-				x.log.Error("cannot keep a linked file", "err", err)
-				return ""
-			}
-			if x.files == nil {
-				x.files = make(map[string]string)
-			}
-			x.files[name] = f.ID
-			x.kept += f.Bytes
+		}
+	}
+	for _, text := range l.candidates() {
+		name := closest(linkName(text), have.files())
+		if name == "" {
+			continue
+		}
+		if id := x.keep(ctx, name); id != "" {
 			l.text = text
-			return f.ID
+			return id
 		}
 	}
 	return ""
+}
+
+// keep makes a file of the one at name in /mnt/data, unless this answer has
+// already, and returns its id, "" if that is not possible.
+func (x *execution) keep(ctx context.Context, name string) string {
+	name = strings.TrimPrefix(path.Clean("/"+name), "/")
+	if id := x.files[name]; id != "" {
+		return id
+	}
+	if x.kept > maxKept {
+		return ""
+	}
+	file, err := x.openData(ctx, name)
+	if err != nil {
+		return ""
+	}
+	f, err := x.saveFile(ctx, name, file)
+	_ = file.Close() // it was only read
+	if err != nil {
+		x.log.Error("cannot keep a file", "err", err)
+		return ""
+	}
+	if x.files == nil {
+		x.files = make(map[string]string)
+	}
+	x.files[name] = f.ID
+	x.kept += f.Bytes
+	delete(x.made, name)
+	return f.ID
 }
 
 // spellings are the names that a name in a link may stand for.
@@ -94,19 +124,133 @@ func spellings(name string) []string {
 	return []string{name}
 }
 
+// folder is a list of the files of a session, made when it is first asked for.
+type folder struct {
+	list  func() []sandbox.FileInfo
+	known []sandbox.FileInfo
+	asked bool
+}
+
+func (f *folder) files() []sandbox.FileInfo {
+	if !f.asked {
+		f.known, f.asked = f.list(), true
+	}
+	return f.known
+}
+
+// closest returns the path of the file that a name which is none must mean, "" if
+// there is no such file or more than one. Case and separators are overlooked first,
+// then a wrong or missing folder, then both.
+func closest(name string, files []sandbox.FileInfo) string {
+	if plain, err := url.PathUnescape(name); err == nil {
+		name = plain
+	}
+	for _, form := range []func(string) string{plainName, path.Base, func(s string) string { return plainName(path.Base(s)) }} {
+		want, found := form(name), ""
+		for _, f := range files {
+			if form(f.Path) != want {
+				continue
+			}
+			if found != "" {
+				return ""
+			}
+			found = f.Path
+		}
+		if found != "" {
+			return found
+		}
+	}
+	return ""
+}
+
+// plainName is what two spellings of a name have in common: neither case nor the
+// kind of blanks, dashes and underscores matters.
+func plainName(name string) string {
+	words := strings.FieldsFunc(strings.ToLower(norm.NFC.String(name)), func(r rune) bool {
+		return unicode.IsSpace(r) || unicode.Is(unicode.Pd, r) || r == '_' || r == '+'
+	})
+	return strings.Join(words, "_")
+}
+
+// attachForgotten attaches to the message being written the files that cells of the
+// run have made and no message links to: the newest, and no more than a message may have.
+func (x *execution) attachForgotten(ctx context.Context) {
+	x.recallMade(ctx)
+	made := slices.SortedFunc(maps.Keys(x.made), func(a, b string) int {
+		return cmp.Or(cmp.Compare(x.made[b], x.made[a]), cmp.Compare(a, b))
+	})
+	m := x.writing.message
+	for _, name := range made {
+		if len(m.Attachments) == understudy.MaxAttachments {
+			return
+		}
+		if id := x.keep(ctx, name); id != "" {
+			m.Attachments = append(m.Attachments, understudy.Attachment{FileID: id, Tools: []understudy.AttachmentTool{{Type: understudy.ToolCodeInterpreter}}})
+		}
+	}
+}
+
+// noteMade remembers the files that a cell made or changed, without those that are
+// by their names not meant for anybody.
+func (x *execution) noteMade(files []sandbox.FileInfo) {
+	if x.made == nil {
+		x.made = make(map[string]int)
+	}
+	x.cells++
+	for _, f := range files {
+		if !strings.HasPrefix(f.Path, ".") && !strings.Contains(f.Path, "/.") && !strings.Contains(f.Path, "__pycache__/") {
+			x.made[f.Path] = x.cells
+		}
+	}
+}
+
+// recallMade finds the files that cells of an earlier execution of the run made. A
+// file that was linked then may be among them.
+func (x *execution) recallMade(ctx context.Context) {
+	if x.claim.Fence == 1 || x.e.Sandbox == nil {
+		return
+	}
+	inputs, err := x.inputFiles(ctx)
+	if err != nil {
+		x.log.Error("cannot tell which files are new", "err", err)
+		return
+	}
+	isInput := func(name string) bool {
+		return slices.ContainsFunc(inputs, func(f *understudy.File) bool { return f.ID == name || f.Filename == name })
+	}
+	var earlier []sandbox.FileInfo
+	for _, f := range x.dataFiles(ctx) {
+		if x.made[f.Path] == 0 && x.files[f.Path] == "" && f.ModTime.Unix() >= x.run.CreatedAt && !isInput(f.Path) {
+			earlier = append(earlier, f)
+		}
+	}
+	x.noteMade(earlier)
+}
+
 // link is a place in a text that names a file of the sandbox.
 type link struct {
 	start int // in bytes
 	text  string
 }
 
+// linkName is the path below /mnt/data that the text of a link names.
+func linkName(text string) string {
+	text = strings.TrimPrefix(strings.TrimPrefix(text, linkScheme), "file:")
+	text = strings.TrimLeft(text, "/")
+	return strings.TrimLeft(strings.TrimPrefix(text, linkFolder), "/")
+}
+
 // candidates are the stretches that may be meant, longest first: a full stop
-// behind a link can end the sentence or belong to the name.
+// behind a link can end the sentence or belong to the name, and a quoted title may
+// follow the name.
 func (l *link) candidates() []string {
 	all := []string{l.text}
+	if name, _, titled := strings.Cut(l.text, ` "`); titled && linkName(name) != "" {
+		all = append(all, name)
+	}
 	for t := l.text; ; {
 		shorter := strings.TrimRight(t[:len(t)-1], ".,;:!?")
-		if !strings.ContainsAny(t[len(t)-1:], ".,;:!?") || len(shorter) <= len(linkPrefix) {
+		if !strings.ContainsAny(t[len(t)-1:], ".,;:!?") || linkName(shorter) == "" {
 			return all
 		}
 		t = shorter
@@ -114,30 +258,51 @@ func (l *link) candidates() []string {
 	}
 }
 
-// findLinks returns the places in s that begin with sandbox:/mnt/data/. Inside
-// the parentheses of a Markdown link a name may hold spaces; elsewhere it ends
-// at white space or a quotation mark.
+// findLinks returns the places in s that begin with sandbox:, and targets of Markdown
+// links that lie in /mnt/data. Inside the parentheses of a Markdown link a name may
+// hold spaces; elsewhere it ends at white space or a quotation mark.
 func findLinks(s string) []link {
 	var links []link
 	for from := 0; ; {
-		i := strings.Index(s[from:], linkPrefix)
-		if i < 0 {
+		start := nextLink(s, from)
+		if start < 0 {
 			return links
 		}
-		start := from + i
 		rest := s[start:]
 		end := strings.IndexAny(rest, " \t\r\n\"'`<>)]|")
-		if start > 0 && s[start-1] == '(' {
+		switch {
+		case strings.HasSuffix(s[:start], "("):
 			end = closing(rest)
+		case strings.HasSuffix(s[:start], "(<"):
+			end = strings.IndexAny(rest, ">\n")
 		}
 		if end < 0 {
 			end = len(rest)
 		}
-		if end > len(linkPrefix) {
+		if linkName(rest[:end]) != "" {
 			links = append(links, link{start: start, text: rest[:end]})
 		}
-		from = start + max(end, len(linkPrefix))
+		from = start + max(end, len(linkScheme))
 	}
+}
+
+// nextLink returns where in s, at from or later, something begins that looks like a
+// link; -1 if nothing does.
+func nextLink(s string, from int) int {
+	best := strings.Index(s[from:], linkScheme)
+	if best >= 0 {
+		best += from
+	}
+	for _, opening := range []string{"](", "](<"} {
+		for _, prefix := range []string{"/", "", "file:///"} {
+			if i := strings.Index(s[from:], opening+prefix+linkFolder); i >= 0 {
+				if i += from + len(opening); best < 0 || i < best {
+					best = i
+				}
+			}
+		}
+	}
+	return best
 }
 
 // closing returns where the parenthesis that was open before s closes on the

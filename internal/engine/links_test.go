@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/understudy-dev/understudy/internal/sandbox"
 )
 
 func TestFindLinks(t *testing.T) {
@@ -19,6 +21,10 @@ func TestFindLinks(t *testing.T) {
 		{"(sandbox:/mnt/data/a(1).csv)", []string{"sandbox:/mnt/data/a(1).csv"}},
 		{"(sandbox:/mnt/data/open\nnext", []string{"sandbox:/mnt/data/open"}},
 		{"sandbox:/mnt/data/ and sandbox:/mnt/data/été.csv", []string{"sandbox:/mnt/data/été.csv"}},
+		{"[a](/mnt/data/a.csv), [b](mnt/data/b.csv), [c](file:///mnt/data/c.csv)", []string{"/mnt/data/a.csv", "mnt/data/b.csv", "file:///mnt/data/c.csv"}},
+		{"[a](<sandbox:/mnt/data/a b.csv>) [a](</mnt/data/b c.csv>)", []string{"sandbox:/mnt/data/a b.csv", "/mnt/data/b c.csv"}},
+		{"[a](sandbox:a.csv) sandbox: sandbox:/", []string{"sandbox:a.csv"}},
+		{"saved as /mnt/data/a.csv (/mnt/data/b.csv)", nil},
 		{"sandbox:/mnt/data/sub/x.png", []string{"sandbox:/mnt/data/sub/x.png"}},
 	} {
 		var got []string
@@ -35,10 +41,45 @@ func TestFindLinks(t *testing.T) {
 }
 
 func TestLinkCandidates(t *testing.T) {
-	l := link{text: "sandbox:/mnt/data/a.csv.,"}
-	want := []string{"sandbox:/mnt/data/a.csv.,", "sandbox:/mnt/data/a.csv"}
-	if diff := cmp.Diff(want, l.candidates()); diff != "" {
-		t.Errorf("candidates (-want +got):\n%s", diff)
+	for text, want := range map[string][]string{
+		"sandbox:/mnt/data/a.csv.,":      {"sandbox:/mnt/data/a.csv.,", "sandbox:/mnt/data/a.csv"},
+		`sandbox:/mnt/data/a.csv "data"`: {`sandbox:/mnt/data/a.csv "data"`, "sandbox:/mnt/data/a.csv"},
+		"/mnt/data/.":                    {"/mnt/data/."},
+	} {
+		l := link{text: text}
+		if diff := cmp.Diff(want, l.candidates()); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", text, diff)
+		}
+	}
+}
+
+func TestClosest(t *testing.T) {
+	var files []sandbox.FileInfo
+	for _, name := range []string{"Sales Report.CSV", "out/plot.png", "out/plot_2.png", "a/x.txt", "b/x.txt", "C.txt", "c.TXT", "été.csv", "file-1"} {
+		files = append(files, sandbox.FileInfo{Path: name})
+	}
+	for name, want := range map[string]string{
+		"sales_report.csv":       "Sales Report.CSV",
+		"Sales%20Report.csv":     "Sales Report.CSV",
+		"sales-report.csv":       "Sales Report.CSV",
+		"sub/sales_report.csv":   "Sales Report.CSV",
+		"plot.png":               "out/plot.png",
+		"PLOT.PNG":               "out/plot.png",
+		"data/plot 2.png":        "out/plot_2.png",
+		"x.txt":                  "", // two of the name
+		"A/X.txt":                "a/x.txt",
+		"c.txt":                  "", // two that differ in case
+		"e\u0301te\u0301.csv":    "été.csv",
+		"plot_3.png":             "", // another file, not another spelling
+		"sales_report.xlsx":      "",
+		"../../etc/passwd":       "",
+		"":                       "",
+		"%zz":                    "",
+		"out/../out/../plot.png": "out/plot.png",
+	} {
+		if got := closest(name, files); got != want {
+			t.Errorf("closest(%q) = %q, want %q", name, got, want)
+		}
 	}
 }
 
@@ -50,7 +91,7 @@ func FuzzFindLinks(f *testing.F) {
 				t.Errorf("%q does not start at %d", l.text, l.start)
 			}
 			for _, c := range l.candidates() {
-				if !strings.HasPrefix(l.text, c) || len(c) <= len(linkPrefix) {
+				if !strings.HasPrefix(l.text, c) || linkName(c) == "" {
 					t.Errorf("candidate %q of %q", c, l.text)
 				}
 			}

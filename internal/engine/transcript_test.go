@@ -12,6 +12,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -39,7 +40,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 //	-- documents -- document NAME S (in the thread's vector store), results N, threshold X, expired
 //	-- model --   turn, then its deltas: text S, refusal S, call ID NAME, args S (of the last call),
 //	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
-//	-- cells --   cell, then what comes of it: logs S, image, status S, notice S, hang
+//	-- cells --   cell, then what comes of it: logs S, image, makes S (a file), status S, notice S, hang
 //	-- client --  what the client does when the stream ends or, for cancel, at an event:
 //	              cancel EVENT, restart EVENT (of the server), delete_restart EVENT (the
 //	              newest message before that), submit CALL=OUTPUT…, wait
@@ -360,6 +361,7 @@ func summary(t testing.TB, ev understudy.Event) string {
 		Content           json.RawMessage
 		StepDetails       json.RawMessage `json:"step_details"`
 		Delta             json.RawMessage
+		Attachments       []json.RawMessage
 	}
 	if err := json.Unmarshal(ev.Data, &v); err != nil {
 		t.Fatalf("%s: %v", ev.Name, err)
@@ -375,6 +377,9 @@ func summary(t testing.TB, ev understudy.Event) string {
 		if len(raw) > 0 && string(raw) != "null" {
 			b.WriteString(" " + string(raw))
 		}
+	}
+	for _, a := range v.Attachments {
+		b.WriteString(" attached " + string(a))
 	}
 	if strings.HasPrefix(string(ev.Name), "thread.run.step.") && ev.Name != understudy.EventStepDelta && v.Type == string(understudy.StepToolCalls) {
 		b.WriteString(" " + string(v.StepDetails))
@@ -472,6 +477,7 @@ func (m *scriptedModel) Stream(ctx context.Context, req *model.Request) iter.Seq
 type scriptedCells struct {
 	t     testing.TB
 	cells [][]command
+	made  []sandbox.FileInfo
 }
 
 func (s *scriptedCells) Run(ctx context.Context, _ string, cell sandbox.Cell) (sandbox.Result, error) {
@@ -492,6 +498,8 @@ func (s *scriptedCells) Run(ctx context.Context, _ string, cell sandbox.Cell) (s
 			cell.Output(sandbox.Output{Logs: c.text(s.t)})
 		case "image":
 			cell.Output(sandbox.Output{Image: &sandbox.Image{Data: []byte("png"), MIME: "image/png"}})
+		case "makes":
+			r.Files = append(r.Files, sandbox.FileInfo{Path: c.text(s.t), ModTime: time.Now()})
 		case "status":
 			r.Status = sandbox.Status(c.rest)
 		case "notice":
@@ -503,16 +511,21 @@ func (s *scriptedCells) Run(ctx context.Context, _ string, cell sandbox.Cell) (s
 			s.t.Errorf("unknown command %s", c.name)
 		}
 	}
+	s.made = append(s.made, r.Files...)
 	return r, nil
 }
 
-// Open knows one file, made.csv.
+// Open knows the files that cells have made, and made.csv.
 func (s *scriptedCells) Open(_, name string) (io.ReadCloser, error) {
-	if name != "made.csv" {
+	isIt := func(f sandbox.FileInfo) bool { return f.Path == name }
+	if name != "made.csv" && !slices.ContainsFunc(s.made, isIt) {
 		return nil, fs.ErrNotExist
 	}
 	return io.NopCloser(strings.NewReader("a,b\n")), nil
 }
+
+// Files lists the files that cells have made.
+func (s *scriptedCells) Files(string) []sandbox.FileInfo { return s.made }
 
 func (s *scriptedCells) Kill(string) {}
 

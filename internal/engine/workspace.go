@@ -187,6 +187,22 @@ func (x *execution) openData(ctx context.Context, name string) (io.ReadCloser, e
 	return openStretch(x.e.Files, f)
 }
 
+// dataFiles lists the files of /mnt/data that openData opens.
+func (x *execution) dataFiles(ctx context.Context) []sandbox.FileInfo {
+	if all := x.e.Sandbox.Files(x.run.ThreadID); all != nil {
+		return all
+	}
+	kept, err := x.e.Store.WorkspaceFiles(ctx, x.run.ThreadID)
+	if err != nil {
+		x.log.Error("cannot list the files that are kept", "err", err)
+	}
+	var all []sandbox.FileInfo
+	for _, f := range kept {
+		all = append(all, sandbox.FileInfo{Path: f.Path, Size: f.Size, ModTime: time.Unix(0, f.Modified)})
+	}
+	return all
+}
+
 // dropOldWorkspaces removes the kept files of threads that have not changed them for
 // Config.KeepFiles.
 func (e *Engine) dropOldWorkspaces(ctx context.Context) {

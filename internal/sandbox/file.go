@@ -2,7 +2,9 @@ package sandbox
 
 import (
 	"io"
+	"maps"
 	"os"
+	"slices"
 	"time"
 )
 
@@ -46,4 +48,30 @@ func (s fileState) sameContent(o fileState) bool {
 // info describes a file for a Result.
 func (s fileState) info(name string) FileInfo {
 	return FileInfo{Path: name, Size: s.size, ModTime: time.Unix(0, s.changed)}
+}
+
+// Files returns the regular files in /mnt/data of key's session by path, inputs
+// included, at most Limits.ListedFiles; none if there is no session.
+func (m *Manager) Files(key string) []FileInfo {
+	m.mu.Lock()
+	s := m.sessions[key]
+	m.mu.Unlock()
+	if s == nil {
+		return nil
+	}
+	s.files.RLock()
+	defer s.files.RUnlock()
+	if s.volume == nil {
+		return nil
+	}
+	found, _, err := s.volume.list(m.config.Limits.ListedFiles)
+	if err != nil {
+		m.config.Logger.Warn("sandbox: list files", "error", err)
+		return nil
+	}
+	files := make([]FileInfo, 0, len(found))
+	for _, name := range slices.Sorted(maps.Keys(found)) {
+		files = append(files, found[name].info(name))
+	}
+	return files
 }
