@@ -1,6 +1,7 @@
 package understudy
 
 import (
+	"encoding/json"
 	"fmt"
 	"strings"
 	"time"
@@ -72,10 +73,23 @@ type ToolCall struct {
 	Function        *FunctionCall       `json:"function,omitempty"`
 }
 
-// CodeInterpreterRun is a cell and what came of it. Outputs is never null.
+// CodeInterpreterRun is a cell and what came of it. Outputs is never null. Data
+// extends the protocol: what outputs show, for programs; only callers who asked for
+// it see it.
 type CodeInterpreterRun struct {
 	Input   string       `json:"input"`
 	Outputs []CodeOutput `json:"outputs"`
+	Data    []CodeData   `json:"data,omitempty"`
+}
+
+// CodeData is what the output at an index shows: Type, which is table, chart or
+// plotly, says which of the other fields is set.
+type CodeData struct {
+	OutputIndex int             `json:"output_index"`
+	Type        string          `json:"type"`
+	Table       json.RawMessage `json:"table,omitempty"`
+	Chart       json.RawMessage `json:"chart,omitempty"`
+	Plotly      json.RawMessage `json:"plotly,omitempty"`
 }
 
 // Kinds of code interpreter outputs.

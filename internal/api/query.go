@@ -79,21 +79,34 @@ func invalidParam(param, code, message string) error {
 	return &understudy.Error{Kind: understudy.KindInvalid, Param: param, Code: code, Message: message}
 }
 
-// includeResults is the only thing that include[] can ask for.
-const includeResults = "step_details.tool_calls[*].file_search.results[*].content"
+// What include[] can ask for. The second is an extension.
+const (
+	includeResults = "step_details.tool_calls[*].file_search.results[*].content"
+	includeData    = "step_details.tool_calls[*].code_interpreter.data"
+)
 
-// includes reads include[], also when it is spelled without brackets, and
-// reports whether the content of search results is wanted.
-func includes(q url.Values) (results bool, err error) {
+// included says what of a step a caller wants that is otherwise left out.
+type included struct {
+	results bool // the content of search results
+	data    bool // what outputs of the code interpreter show
+}
+
+// includes reads include[], also when it is spelled without brackets.
+func includes(q url.Values) (included, error) {
+	var in included
 	for _, key := range []string{"include[]", "include"} {
 		for _, v := range q[key] {
-			if v != includeResults {
-				return false, invalidParam("include", "invalid_value", "Invalid value: '"+abbreviate(v)+"'. Supported values are: '"+includeResults+"'.")
+			switch v {
+			case includeResults:
+				in.results = true
+			case includeData:
+				in.data = true
+			default:
+				return included{}, invalidParam("include", "invalid_value", "Invalid value: '"+abbreviate(v)+"'. Supported values are: '"+includeResults+"'.")
 			}
-			results = true
 		}
 	}
-	return results, nil
+	return in, nil
 }
 
 // pathPrefixes are how the ids in paths begin.

@@ -299,7 +299,7 @@ func (s *server) listSteps(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	results, err := includes(q)
+	wanted, err := includes(q)
 	if err != nil {
 		return err
 	}
@@ -308,7 +308,7 @@ func (s *server) listSteps(w http.ResponseWriter, r *http.Request) error {
 		return err
 	}
 	for _, step := range all {
-		trimResults(step, results)
+		trim(step, wanted)
 	}
 	return ok(w, understudy.NewList(all, more, func(s *understudy.Step) string { return s.ID }))
 }
@@ -318,7 +318,7 @@ func (s *server) getStep(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	results, err := includes(r.URL.Query())
+	wanted, err := includes(r.URL.Query())
 	if err != nil {
 		return err
 	}
@@ -326,17 +326,18 @@ func (s *server) getStep(w http.ResponseWriter, r *http.Request) error {
 	if err != nil {
 		return err
 	}
-	trimResults(step, results)
+	trim(step, wanted)
 	return ok(w, step)
 }
 
-// trimResults removes the content of search results unless it was asked for.
-func trimResults(step *understudy.Step, wanted bool) {
-	if wanted {
-		return
-	}
+// trim removes from a step what is shown only to those who ask for it, and was not
+// asked for.
+func trim(step *understudy.Step, wanted included) {
 	for _, c := range step.StepDetails.ToolCalls {
-		if c.FileSearch == nil {
+		if c.CodeInterpreter != nil && !wanted.data {
+			c.CodeInterpreter.Data = nil
+		}
+		if c.FileSearch == nil || wanted.results {
 			continue
 		}
 		for i := range c.FileSearch.Results {

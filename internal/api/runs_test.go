@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"iter"
@@ -458,34 +459,43 @@ func TestModifyRun(t *testing.T) {
 	}
 }
 
-// TestSearchResults shows that the content of search results is shown only to
-// those who ask.
-func TestSearchResults(t *testing.T) {
+// TestIncluded shows that the content of search results, and what outputs of the code
+// interpreter show, are only for those who ask.
+func TestIncluded(t *testing.T) {
 	h := newHarness(t, nil)
 	path, _, id := h.newRun("/v1")
 	h.execute(id, func(x *store.RunTx) error {
 		r := x.Run()
 		return x.AddStep(&understudy.Step{
 			ID: "step_a", Object: "thread.run.step", RunID: r.ID, ThreadID: r.ThreadID, Type: understudy.StepToolCalls, Status: understudy.StepInProgress,
-			StepDetails: understudy.StepDetails{Type: understudy.StepToolCalls, ToolCalls: []understudy.ToolCall{{ID: "call_a", Type: understudy.ToolFileSearch,
-				FileSearch: &understudy.FileSearchCall{Results: []understudy.FileSearchResult{{Content: []understudy.FileSearchContent{{Type: "text", Text: "found"}}}}}}}},
+			StepDetails: understudy.StepDetails{Type: understudy.StepToolCalls, ToolCalls: []understudy.ToolCall{
+				{ID: "call_a", Type: understudy.ToolFileSearch,
+					FileSearch: &understudy.FileSearchCall{Results: []understudy.FileSearchResult{{Content: []understudy.FileSearchContent{{Type: "text", Text: "found"}}}}}},
+				{ID: "call_b", Type: understudy.ToolCodeInterpreter, CodeInterpreter: &understudy.CodeInterpreterRun{
+					Outputs: []understudy.CodeOutput{}, Data: []understudy.CodeData{{Type: "table", Table: json.RawMessage(`{"rows":1}`)}}}},
+			}},
 		})
 	})
-	for query, want := range map[string]bool{"": false, "?include[]=" + includeResults: true, "?include=" + includeResults: true} {
+	shows := func(text string) included {
+		return included{results: strings.Contains(text, "found"), data: strings.Contains(text, "rows")}
+	}
+	for query, want := range map[string]included{
+		"":                             {},
+		"?include[]=" + includeResults: {results: true},
+		"?include=" + includeResults:   {results: true},
+		"?include[]=" + includeData:    {data: true},
+		"?include[]=" + includeData + "&include[]=" + includeResults: {results: true, data: true},
+	} {
 		for _, target := range []string{"/steps", "/steps/step_a"} {
 			w := h.do("GET", path+target+query, "")
-			if got := strings.Contains(w.Body.String(), "found"); w.Code != http.StatusOK || got != want {
-				t.Errorf("%s%s: got %d, content shown %t, want %t", target, query, w.Code, got, want)
+			if got := shows(w.Body.String()); w.Code != http.StatusOK || got != want {
+				t.Errorf("%s%s: got %d, shown %+v, want %+v", target, query, w.Code, got, want)
 			}
 		}
 	}
-	for _, wanted := range []bool{false, true} {
+	for _, wanted := range []included{{}, {results: true}, {data: true}} {
 		var shown strings.Builder
-		events := h.db.Follow(t.Context(), id, 0)
-		if !wanted {
-			events = trimEvents(events)
-		}
-		for e, err := range events {
+		for e, err := range trimEvents(h.db.Follow(t.Context(), id, 0), wanted) {
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -494,8 +504,8 @@ func TestSearchResults(t *testing.T) {
 				break
 			}
 		}
-		if got := strings.Contains(shown.String(), "found"); got != wanted {
-			t.Errorf("stream: content shown %t, want %t", got, wanted)
+		if got := shows(shown.String()); got != wanted {
+			t.Errorf("stream: shown %+v, want %+v", got, wanted)
 		}
 	}
 }

@@ -35,10 +35,8 @@ func (s *server) streamRun(w http.ResponseWriter, r *http.Request, runID string,
 	ctx, stop := context.WithCancel(r.Context())
 	defer stop()
 	out := &eventWriter{w: w, rc: http.NewResponseController(w), requestID: w.Header().Get("X-Request-Id")}
-	events := s.Store.Follow(ctx, runID, after)
-	if results, err := includes(r.URL.Query()); err == nil && !results {
-		events = trimEvents(events)
-	}
+	wanted, _ := includes(r.URL.Query()) // nothing, if it is malformed where it has no meaning
+	events := trimEvents(s.Store.Follow(ctx, runID, after), wanted)
 	err := out.copy(ctx, stop, s.viewEvents(ctx, events))
 	if err != nil && r.Context().Err() == nil {
 		s.log.LogAttrs(r.Context(), slog.LevelInfo, "stream ended early",

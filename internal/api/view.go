@@ -29,12 +29,13 @@ func (s *server) viewEvents(ctx context.Context, events iter.Seq2[understudy.Eve
 	}
 }
 
-// trimEvents returns events without the content of search results.
-func trimEvents(events iter.Seq2[understudy.Event, error]) iter.Seq2[understudy.Event, error] {
+// trimEvents returns events without what steps show only to those who ask for it.
+func trimEvents(events iter.Seq2[understudy.Event, error], wanted included) iter.Seq2[understudy.Event, error] {
 	return func(yield func(understudy.Event, error) bool) {
 		for e, err := range events {
-			if err == nil && bytes.Contains(e.Data, []byte(`"file_search"`)) {
-				e, err = trimEvent(e)
+			search := !wanted.results && bytes.Contains(e.Data, []byte(`"file_search"`))
+			if err == nil && (search || !wanted.data && bytes.Contains(e.Data, []byte(`"data":[`))) {
+				e, err = trimEvent(e, wanted)
 			}
 			if !yield(e, err) || err != nil {
 				return
@@ -43,7 +44,7 @@ func trimEvents(events iter.Seq2[understudy.Event, error]) iter.Seq2[understudy.
 	}
 }
 
-func trimEvent(e understudy.Event) (understudy.Event, error) {
+func trimEvent(e understudy.Event, wanted included) (understudy.Event, error) {
 	step, ok := payload(e.Name).(*understudy.Step)
 	if !ok {
 		return e, nil
@@ -51,7 +52,7 @@ func trimEvent(e understudy.Event) (understudy.Event, error) {
 	if err := json.Unmarshal(e.Data, step); err != nil {
 		return e, fmt.Errorf("event %s: %w", e.Name, err)
 	}
-	trimResults(step, false)
+	trim(step, wanted)
 	return understudy.NewEvent(e.Name, step)
 }
 

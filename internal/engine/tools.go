@@ -149,6 +149,8 @@ func (o *codeOutputs) add(ctx context.Context, out sandbox.Output) {
 	case o.err != nil:
 	case out.Image != nil:
 		o.err = o.image(ctx, out.Image)
+	case out.Data != nil:
+		o.data(out.Data)
 	case out.Logs != "":
 		o.err = o.text(out.Logs)
 	}
@@ -186,6 +188,22 @@ func (o *codeOutputs) image(ctx context.Context, img *sandbox.Image) error {
 	o.x.images = append(o.x.images, f.ID)
 	o.call.Outputs = append(o.call.Outputs, understudy.CodeOutput{Type: understudy.CodeOutputImage, Image: &understudy.CodeImage{FileID: f.ID}})
 	return o.publish(understudy.CodeOutputDelta{Index: len(o.call.Outputs) - 1, Type: understudy.CodeOutputImage, Image: &understudy.CodeImage{FileID: f.ID}})
+}
+
+// data keeps what the last output shows. It is not streamed: the step has it.
+func (o *codeOutputs) data(d *sandbox.Data) {
+	c := understudy.CodeData{OutputIndex: max(len(o.call.Outputs)-1, 0), Type: d.Kind}
+	switch d.Kind {
+	case "table":
+		c.Table = d.JSON
+	case "chart":
+		c.Chart = d.JSON
+	case "plotly":
+		c.Plotly = d.JSON
+	default:
+		return
+	}
+	o.call.Data = append(o.call.Data, c)
 }
 
 func (o *codeOutputs) publish(d understudy.CodeOutputDelta) error {

@@ -40,7 +40,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 //	-- documents -- document NAME S (in the thread's vector store), results N, threshold X, expired
 //	-- model --   turn, then its deltas: text S, refusal S, call ID NAME, args S (of the last call),
 //	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
-//	-- cells --   cell, then what comes of it: logs S, image, makes S (a file), status S, notice S, hang
+//	-- cells --   cell, then what comes of it: logs S, image, data S (a table), makes S (a file), status S, notice S, hang
 //	-- client --  what the client does when the stream ends or, for cancel, at an event:
 //	              cancel EVENT, restart EVENT (of the server), delete_restart EVENT (the
 //	              newest message before that), submit CALL=OUTPUT…, wait
@@ -498,6 +498,8 @@ func (s *scriptedCells) Run(ctx context.Context, _ string, cell sandbox.Cell) (s
 			cell.Output(sandbox.Output{Logs: c.text(s.t)})
 		case "image":
 			cell.Output(sandbox.Output{Image: &sandbox.Image{Data: []byte("png"), MIME: "image/png"}})
+		case "data":
+			cell.Output(sandbox.Output{Data: &sandbox.Data{Kind: "table", JSON: json.RawMessage(c.text(s.t))}})
 		case "makes":
 			r.Files = append(r.Files, sandbox.FileInfo{Path: c.text(s.t), ModTime: time.Now()})
 		case "status":

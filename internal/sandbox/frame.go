@@ -12,8 +12,8 @@ const (
 	frameReady byte = iota + 1
 	frameStdout
 	frameStderr
-	frameResult // text of a value
-	frameImage  // JSON {"mime"}, bytes
+	frameResult // text of a value; JSON {"data"} if it is data too
+	frameImage  // JSON {"mime"}, and "data" if it shows data; bytes
 	frameError  // text of a traceback
 	frameDone   // JSON doneFrame
 	frameFatal  // the session could not start; JSON {"text"}

@@ -2,11 +2,13 @@ package sandbox
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"sync"
 	"syscall"
 	"time"
@@ -152,18 +154,27 @@ func (k *link) handle(f frame) error {
 		if current && !sink.text(f.blob) {
 			return errFlood
 		}
+		if len(f.json) == 0 {
+			return nil
+		}
+		meaning, err := decodeMeaning(f)
+		if current && err == nil && meaning.Data != nil {
+			sink.data(*meaning.Data)
+		}
+		return err
 	case frameImage:
-		var meta struct {
-			MIME string `json:"mime"`
+		meaning, err := decodeMeaning(f)
+		if err != nil {
+			return err
 		}
-		if err := json.Unmarshal(f.json, &meta); err != nil {
-			return fmt.Errorf("%w: image is not described", errFrame)
-		}
-		if meta.MIME != "image/png" && meta.MIME != "image/jpeg" {
+		if !slices.Contains(imageTypes, meaning.MIME) {
 			return fmt.Errorf("%w: image of an unknown type", errFrame)
 		}
 		if current {
-			sink.image(Image{Data: f.blob, MIME: meta.MIME})
+			sink.image(Image{Data: f.blob, MIME: meaning.MIME})
+			if meaning.Data != nil {
+				sink.data(*meaning.Data)
+			}
 		}
 	case frameDone:
 		var done doneFrame
@@ -184,6 +195,44 @@ func (k *link) handle(f frame) error {
 	default:
 		return fmt.Errorf("%w: type %d", errFrame, f.kind)
 	}
+	return nil
+}
+
+// imageTypes are the MIME types that an image may have.
+var imageTypes = []string{"image/png", "image/jpeg", "image/gif", "image/webp"}
+
+// meaning is the JSON part of a frame that shows something.
+type meaning struct {
+	MIME string `json:"mime"`
+	Data *Data  `json:"data"`
+}
+
+func decodeMeaning(f frame) (meaning, error) {
+	var m meaning
+	if len(f.json) > maxData+1024 {
+		return m, fmt.Errorf("%w: output is described in %d bytes", errFrame, len(f.json))
+	}
+	if err := json.Unmarshal(f.json, &m); err != nil {
+		return m, fmt.Errorf("%w: output is not described: %w", errFrame, err)
+	}
+	return m, nil
+}
+
+// UnmarshalJSON reads {"type":"table","table":{…}}.
+func (d *Data) UnmarshalJSON(b []byte) error {
+	var kind struct{ Type string }
+	var all map[string]json.RawMessage
+	if err := errors.Join(json.Unmarshal(b, &kind), json.Unmarshal(b, &all)); err != nil {
+		return err
+	}
+	if !slices.Contains([]string{"table", "chart", "plotly"}, kind.Type) || all[kind.Type] == nil {
+		return fmt.Errorf("data of type %.20q", kind.Type)
+	}
+	var compact bytes.Buffer
+	if err := json.Compact(&compact, all[kind.Type]); err != nil {
+		return err
+	}
+	d.Kind, d.JSON = kind.Type, compact.Bytes()
 	return nil
 }
 

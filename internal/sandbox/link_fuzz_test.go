@@ -20,6 +20,8 @@ func (p *connected) conn() net.Conn { return p.c }
 func FuzzLink(f *testing.F) {
 	f.Add(byte(frameStdout), uint32(1), []byte(nil), []byte("text\xff"))
 	f.Add(byte(frameImage), uint32(1), []byte(`{"mime":"image/png"}`), []byte("\x89PNG"))
+	f.Add(byte(frameResult), uint32(1), []byte(`{"data":{"type":"table","table":{"rows":[[1,null]]}}}`), []byte("a\n"))
+	f.Add(byte(frameImage), uint32(1), []byte(`{"mime":"image/gif","data":{"type":"chart","table":{}}}`), []byte("GIF"))
 	f.Add(byte(frameDone), uint32(1), []byte(`{"status":"ok","cpu":1e-3}`), []byte(nil))
 	f.Add(byte(frameSync), uint32(1), []byte(`7`), []byte(nil))
 	f.Add(byte(frameError), uint32(2), []byte(`{`), []byte("of another cell"))

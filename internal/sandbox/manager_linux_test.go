@@ -117,8 +117,11 @@ func TestFigures(t *testing.T) {
 		var b strings.Builder
 		for _, o := range r.Outputs {
 			switch {
+			case o.Data != nil:
 			case o.Image == nil:
 				b.WriteString(strings.TrimSpace(o.Logs) + " ")
+			case o.Image.MIME != "image/png":
+				b.WriteString(o.Image.MIME + " ")
 			case strings.HasPrefix(string(o.Image.Data), "\x89PNG\r\n") && o.Image.MIME == "image/png":
 				b.WriteString("PNG ")
 			default:
@@ -138,6 +141,15 @@ func TestFigures(t *testing.T) {
 		{"saved and closed", "plt.plot([1]); plt.savefig('a.png'); plt.close()", ""},
 		{"empty figure", "plt.figure(); None", ""},
 		{"another backend asked for", "import matplotlib; matplotlib.use('Agg'); _ = plt.plot([1])", "PNG"},
+		{"shown and then the value", "plt.plot([1]); f = plt.gcf(); plt.show(); f", "PNG"},
+		{"displayed twice", "plt.plot([1]); f = plt.gcf(); display(f); display(f)", "PNG"},
+		{"changed between", "plt.plot([1]); f = plt.gcf(); display(f); f.suptitle('x'); display(f)", "PNG PNG"},
+		{"again in the next cell", "f", "PNG"},
+		{"returned", "def g():\n    f, a = plt.subplots(); a.plot([1]); return f\ng()", "PNG"},
+		{"shown by pillow", "from PIL import Image; Image.new('RGB', (4, 4)).show()", "PNG"},
+		{"other formats", "from IPython.display import Image as Shown\nfor k in 'gif', 'webp': Image.new('RGB', (4, 4)).save('x.' + k); display(Shown('x.' + k))", "image/gif image/webp"},
+		{"a file", "Shown('a.png')", "PNG"},
+		{"SVG", "from IPython.display import SVG; SVG('<svg/>')", "[SVG picture, saved as /mnt/data/figure-1.svg]"},
 		{"picture as value", "from PIL import Image; Image.new('RGB', (4, 4))", "PNG"},
 	} {
 		r := run(t, m, key, c.code)

@@ -25,8 +25,16 @@ type collector struct {
 	images     int
 	imageBytes int64
 	lost       int // images not kept
+	dataBytes  int
 	partial    []byte
 }
+
+// Bounds on the data of a cell. More is left out without a word: whoever wants to be
+// sure of a value saves it to a file.
+const (
+	maxData    = 256 << 10 // bytes of one value
+	maxAllData = 1 << 20   // bytes of all
+)
 
 func newCollector(l Limits) *collector {
 	return &collector{limits: l, wake: make(chan struct{}, 1)}
@@ -96,6 +104,18 @@ func (c *collector) shorten(limit int) {
 	c.tail = append([]byte(nil), c.tail[start:]...)
 }
 
+// data adds what the output before it means. Text that is held back comes out behind
+// it; then it is left out.
+func (c *collector) data(d Data) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if len(d.JSON) > maxData || c.dataBytes+len(d.JSON) > maxAllData || len(c.tail) > 0 || c.lost > 0 {
+		return
+	}
+	c.dataBytes += len(d.JSON)
+	c.pass(Output{Data: &d})
+}
+
 // image adds an image, or counts it as lost.
 func (c *collector) image(i Image) {
 	c.mu.Lock()
@@ -156,7 +176,7 @@ type transcript struct {
 }
 
 func (t *transcript) add(o Output) {
-	if o.Image == nil {
+	if o.Image == nil && o.Data == nil {
 		t.text.WriteString(o.Logs)
 		return
 	}

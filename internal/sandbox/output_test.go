@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"bytes"
 	"strings"
 	"testing"
 	"unicode/utf8"
@@ -71,6 +72,28 @@ func TestCollectorOrdersTextAndImages(t *testing.T) {
 	}
 	if want := "1 images above the limit of 2 were left out."; notice != want {
 		t.Errorf("got notice %q, want %q", notice, want)
+	}
+}
+
+func TestCollectorBoundsData(t *testing.T) {
+	t.Parallel()
+	data := func(n int) Data { return Data{Kind: "table", JSON: bytes.Repeat([]byte("1"), n)} }
+	sink := newCollector(Limits{}.withDefaults())
+	sink.data(data(maxData + 1))
+	for range maxAllData/maxData + 1 {
+		sink.text([]byte("a"))
+		sink.data(data(maxData))
+	}
+	sink.finish()
+	var got strings.Builder
+	for _, o := range sink.take() {
+		got.WriteString(o.Logs)
+		if o.Data != nil {
+			got.WriteString("!")
+		}
+	}
+	if want := strings.Repeat("a!", maxAllData/maxData) + "a"; got.String() != want {
+		t.Errorf("got %s, want %s", got.String(), want)
 	}
 }
 

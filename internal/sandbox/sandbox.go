@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"io"
 	"log/slog"
@@ -143,12 +144,20 @@ type Input struct {
 type Output struct {
 	Logs  string // a piece of stdout, stderr, a value's text or a traceback; valid UTF-8
 	Image *Image
+	Data  *Data // what the output before it shows, for programs
+}
+
+// Data is a value as the session described it: a table, a chart, a figure of plotly.
+// Its content is untrusted beyond being JSON.
+type Data struct {
+	Kind string          // table, chart or plotly
+	JSON json.RawMessage // at most 256 KiB, compact
 }
 
 // Image is a picture as the session made it. Its bytes are untrusted: nothing here decodes them.
 type Image struct {
 	Data []byte
-	MIME string // image/png or image/jpeg
+	MIME string // image/png, image/jpeg, image/gif or image/webp
 }
 
 // Status says how a cell ended.

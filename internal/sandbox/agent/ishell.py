@@ -7,10 +7,11 @@ import warnings
 
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
+from IPython.core.formatters import IPythonDisplayFormatter, catch_format_error
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from . import kernel
+from . import kernel, values
 
 INSTALL = re.compile(r"\s*(python[0-9.]*\s+-m\s+)?(pip[0-9.]*|conda|mamba|uv\s+pip)\s+install\b")
 NO_NETWORK = "There is no network in this sandbox, so nothing can be installed. Use the packages that are here.\n"
@@ -37,6 +38,14 @@ class Publisher(DisplayPublisher):
 
     def clear_output(self, wait=False):
         pass
+
+
+class Presenter(IPythonDisplayFormatter):
+    """Lets the values that are known here be shown as they are everywhere."""
+
+    @catch_format_error
+    def __call__(self, obj):
+        return values.present(obj) or super().__call__(obj)
 
 
 class Shell(InteractiveShell):
@@ -128,7 +137,7 @@ def make():
     warnings.filterwarnings("ignore", message="To exit: use")
     formatter = shell.display_formatter
     formatter.active_types = [*kernel.IMAGE_TYPES, *kernel.TEXT_TYPES]
-    formatter.formatters["image/png"].for_type_by_name("matplotlib.figure", "Figure", kernel.figure_to_png)
+    formatter.ipython_display_formatter = Presenter(parent=formatter)
     shell.register_magic_function(no_network, "line", "pip")
     shell.register_magic_function(no_network, "line", "conda")
     return shell

@@ -16,6 +16,8 @@ import sys
 import threading
 import time
 
+from . import values
+
 HEADER = struct.Struct("<IBII")
 READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL, SYNC = range(1, 10)
 EXEC, ACK = 64, 65
@@ -24,14 +26,15 @@ REPR_LIMIT = 64 << 10
 TRACEBACK_LIMIT = 64 << 10
 IMAGE_LIMIT = 10 << 20
 SPAWNS = frozenset(("subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec"))
-IMAGE_TYPES = ("image/png", "image/jpeg")
+IMAGE_TYPES = ("image/png", "image/jpeg", "image/gif", "image/webp")
 TEXT_TYPES = ("text/markdown", "text/plain")
 
 give_back = getattr(ctypes.CDLL(None), "malloc_trim", None)  # memory to the kernel; not every C library can
 
 
 class Channel:
-    """The socket to the server. send may be called from any thread."""
+    """The socket to the server. send may be called from any thread; a message that is
+    a str is JSON text already."""
 
     def __init__(self, sock):
         self._sock = sock
@@ -45,7 +48,7 @@ class Channel:
         self._syncs = 0
 
     def send(self, kind, cell, message=None, blob=b""):
-        text = json.dumps(message).encode() if message is not None else b""
+        text = message.encode() if isinstance(message, str) else json.dumps(message).encode() if message is not None else b""
         frame = HEADER.pack(HEADER.size - 4 + len(text) + len(blob), kind, cell, len(text)) + text + blob
         main = threading.current_thread() is self._main
         if main:
@@ -244,20 +247,25 @@ class Display:
     def __init__(self):
         self.channel = None
 
-    def image(self, kind, data):
+    def image(self, kind, data, meaning=None):
+        """Send an image; meaning is what it shows as data, JSON text."""
+        if self.channel is None:
+            return
         if len(data) > IMAGE_LIMIT:
             self.text(f"[image of {len(data)} bytes left out: the limit is {IMAGE_LIMIT}]\n")
             return
         self._settle()
-        self.channel.send(IMAGE, self.channel.current(), {"mime": kind}, data)
+        self.channel.send(IMAGE, self.channel.current(), f'{{"mime": "{kind}", "data": {meaning or "null"}}}', data)
 
-    def text(self, text):
+    def text(self, text, meaning=None):
+        """Send text; meaning is what it says as data, JSON text."""
         if len(text) > REPR_LIMIT:
             text = text[:REPR_LIMIT] + f"\n[... {len(text) - REPR_LIMIT} characters left out]\n"
         if self.channel is None:
             return
         self._settle()
-        self.channel.send(RESULT, self.channel.current(), None, text.encode("utf-8", "replace"))
+        message = f'{{"data": {meaning}}}' if meaning else None
+        self.channel.send(RESULT, self.channel.current(), message, text.encode("utf-8", "replace"))
 
     def traceback(self, text):
         if len(text) > TRACEBACK_LIMIT:
@@ -282,10 +290,6 @@ class Display:
             if kind in data:
                 self.text(str(data[kind]) + "\n")
                 return
-
-    def figure(self, figure):
-        """Send a figure; where to is decided here, how it looks by matplotlib."""
-        self.image("image/png", png(figure))
 
     def _settle(self):
         """Let the text before go out first, and end its line."""
@@ -315,20 +319,12 @@ def flush_figures():
         figure = pyplot.figure(number)
         try:
             if figure.get_axes() or figure.texts or figure.images or figure.lines or figure.patches:
-                display.figure(figure)
+                values.figure(figure)
         finally:
             pyplot.close(figure)
     if numbers:
         del figure
         gc.collect(1)  # a figure is a heap of circles, some megabytes
-
-
-def figure_to_png(figure):
-    """Format a figure that is the value of a cell; the sweep must not show it again."""
-    data = png(figure)
-    if pyplot := sys.modules.get("matplotlib.pyplot"):
-        pyplot.close(figure)
-    return data
 
 
 def make_shell():
@@ -453,6 +449,7 @@ def run(channel, shell, cell, code):
     began = time.process_time()
     status = "error"
     try:
+        values.begin()
         channel.begin(cell)
         signal.signal(signal.SIGINT, channel.interrupt)  # an earlier cell may have changed it
         try:

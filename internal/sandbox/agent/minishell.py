@@ -7,7 +7,7 @@ import sys
 import traceback
 import types
 
-from . import kernel
+from . import kernel, values
 
 
 class Shell:
@@ -64,12 +64,10 @@ class Shell:
         kernel.display.traceback("KeyboardInterrupt")
 
 
-def show(*values):
+def show(*shown):
     """Show each value: as a picture if it can be one, else its repr."""
-    for value in values:
-        module = type(value).__module__
-        if module.startswith("matplotlib.") and hasattr(value, "savefig"):
-            kernel.display.image("image/png", kernel.figure_to_png(value))
+    for value in shown:
+        if values.present(value):
             continue
         data = {}
         for kind, method in (("image/png", "_repr_png_"), ("image/jpeg", "_repr_jpeg_")):

@@ -10,7 +10,7 @@ import signal
 import sys
 import types
 
-from . import kernel
+from . import kernel, values
 
 DATA = "/mnt/data"
 PACKAGES = "/opt/packages"
@@ -37,6 +37,7 @@ def prepare(imports, home):
         import matplotlib
         from . import figures
         matplotlib.use(f"module://{figures.__name__}")
+    values.install()
     for name in COMMON:
         with contextlib.suppress(ImportError):
             __import__(name)
