@@ -1,6 +1,5 @@
 """The shell of a session on top of IPython's own InteractiveShell."""
 
-import re
 import subprocess
 import sys
 import warnings
@@ -11,10 +10,7 @@ from IPython.core.formatters import IPythonDisplayFormatter, catch_format_error
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from . import kernel, values
-
-INSTALL = re.compile(r"\s*(python[0-9.]*\s+-m\s+)?(pip[0-9.]*|conda|mamba|uv\s+pip)\s+install\b")
-NO_NETWORK = "There is no network in this sandbox, so nothing can be installed. Use the packages that are here.\n"
+from . import hints, kernel, values
 
 
 class Hook(DisplayHook):
@@ -71,12 +67,14 @@ class Shell(InteractiveShell):
         kernel.display.text("The session stays open: there is nothing to exit from.\n")
 
     def system(self, cmd):
-        if INSTALL.match(cmd):
-            no_network(cmd)
+        if hints.about_command(cmd):
+            no_install(cmd)
             return
         sys.stdout.flush()
         done = subprocess.run(self.var_expand(cmd, depth=1), shell=True, stdin=subprocess.DEVNULL)
         self.user_ns["_exit_code"] = done.returncode
+        if done.returncode != 0 and (hint := hints.about_failed(cmd)):
+            kernel.display.text(f"{hint}\n")
 
     system_piped = system_raw = system
 
@@ -86,7 +84,7 @@ class Shell(InteractiveShell):
         super().showtraceback(exc_tuple, *args, **kwargs)
 
     def _showtraceback(self, etype, evalue, stb):
-        kernel.display.traceback(self.InteractiveTB.stb2text(stb))
+        kernel.display.traceback(self.InteractiveTB.stb2text(stb) + hints.behind(evalue))
 
     def execute(self, code):
         """Run a cell; return ok, error or interrupted."""
@@ -138,11 +136,11 @@ def make():
     formatter = shell.display_formatter
     formatter.active_types = [*kernel.IMAGE_TYPES, *kernel.TEXT_TYPES]
     formatter.ipython_display_formatter = Presenter(parent=formatter)
-    shell.register_magic_function(no_network, "line", "pip")
-    shell.register_magic_function(no_network, "line", "conda")
+    shell.register_magic_function(no_install, "line", "pip")
+    shell.register_magic_function(no_install, "line", "conda")
     return shell
 
 
-def no_network(line):
+def no_install(line):
     """Say why nothing can be installed."""
-    kernel.display.text(NO_NETWORK)
+    kernel.display.text(f"{hints.NO_INSTALL}\n")

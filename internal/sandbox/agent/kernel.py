@@ -16,7 +16,7 @@ import sys
 import threading
 import time
 
-from . import values
+from . import hints, values
 
 HEADER = struct.Struct("<IBII")
 READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL, SYNC = range(1, 10)
@@ -388,7 +388,7 @@ def serve(channel, shell, report):
     sys.stderr = sys.__stderr__ = err
     sys.stdin = sys.__stdin__ = _null_input()
     sys.modules["__main__"].__dict__.setdefault("__spec__", None)  # multiprocessing looks at it
-    sys.addaudithook(lambda event, args: before_spawn(channel) if event in SPAWNS else None)
+    sys.addaudithook(lambda event, args: before_spawn(channel, event, args) if event in SPAWNS else None)
     os.register_at_fork(after_in_child=lambda: _leave(channel))
     channel.send(READY, 0, report)
     while True:
@@ -417,14 +417,20 @@ def settle_streams(channel):
         sys.stdin = _null_input()
 
 
-def before_spawn(channel):
-    """Let what was printed so far arrive before anything a child process writes."""
+def before_spawn(channel, event, args):
+    """Let what was printed so far arrive before anything a child process writes, and
+    say what will not work."""
     if threading.current_thread() is not threading.main_thread() or channel.cell == 0 or display.channel is None:
         return
     with contextlib.suppress(Exception):
         for stream in (sys.stdout, sys.stderr):
             if isinstance(stream, Stream):
                 stream.flush()
+    with contextlib.suppress(Exception):  # the command may be anything
+        command = {"subprocess.Popen": args[1:2], "os.system": args[:1]}.get(event)
+        if command and (hint := hints.about_command(command[0])):
+            display.text(f"{hint}\n")
+    with contextlib.suppress(Exception):
         channel.settle()
 
 

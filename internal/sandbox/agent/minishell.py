@@ -7,7 +7,7 @@ import sys
 import traceback
 import types
 
-from . import kernel, values
+from . import hints, kernel, values
 
 
 class Shell:
@@ -56,7 +56,7 @@ class Shell:
             while trace is not None and not trace.tb_frame.f_code.co_filename.startswith("<cell"):
                 trace = trace.tb_next
             lines = traceback.format_exception(type(error), error, trace)
-            kernel.display.traceback("".join(lines))
+            kernel.display.traceback("".join(lines) + hints.behind(error))
             return "error"
         return "ok"
 
