@@ -35,7 +35,8 @@ def prepare(imports, home):
     os.environ["MPLCONFIGDIR"] = "/tmp/.matplotlib"
     with contextlib.suppress(ImportError):
         import matplotlib
-        from . import figures
+        from . import figures, fonts
+        fonts.install(PACKAGES)
         matplotlib.use(f"module://{figures.__name__}")
     values.install()
     for name in COMMON:
