@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -198,6 +199,13 @@ func TestControlGroupsHold(t *testing.T) {
 		})
 	}
 	opening.Wait()
+	other := exec.CommandContext(t.Context(), "sleep", "1000") // beside the server, and in the way of a second move
+	if err := other.Start(); err != nil {
+		t.Fatal(err)
+	}
+	defer other.Wait()
+	defer other.Process.Kill()
+	managers = append(managers, newManager(t, nil))
 	for _, m := range managers {
 		r := m.Report()
 		if want := []string{"memory", "cpu", "pids"}; r.Cgroups != "v2" || !slices.Equal(r.Controllers, want) {
