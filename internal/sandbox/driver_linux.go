@@ -20,9 +20,10 @@ type jailDriver struct {
 	maker   maker
 	cgroups *cgroups
 
-	making chan struct{} // holds one token: a new generation is made by one caller
-	stop   context.CancelFunc
-	watch  sync.WaitGroup
+	making   chan struct{} // holds one token: a new generation is made by one caller
+	starting chan struct{} // a token for each session on its way
+	stop     context.CancelFunc
+	watch    sync.WaitGroup
 
 	mu      sync.Mutex
 	current *jail
@@ -48,7 +49,7 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	}
 	watch, stop := context.WithCancel(context.Background()) // ends with close
 	d := &jailDriver{
-		config: c, maker: m, making: make(chan struct{}, 1), live: map[*session]bool{}, stop: stop,
+		config: c, maker: m, making: make(chan struct{}, 1), starting: make(chan struct{}, m.atOnce), live: map[*session]bool{}, stop: stop,
 		cgroups: &cgroups{kind: "none"},
 	}
 	switch {
@@ -215,6 +216,12 @@ var errVolumeLost = errors.New("the volume's jail is gone")
 
 func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error) {
 	j := v.home.(*jail)
+	select {
+	case d.starting <- struct{}{}:
+		defer func() { <-d.starting }()
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	}
 	if !j.usable() {
 		return nil, errVolumeLost
 	}

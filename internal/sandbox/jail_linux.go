@@ -40,10 +40,12 @@ const (
 )
 
 // warmImports are loaded before the first session, so that none pays for them: what
-// most code uses, and what takes longest to import of the rest. All are optional.
-var warmImports = []string{
-	"numpy", "pandas", "matplotlib.pyplot", "IPython", "PIL.Image", "openpyxl", "scipy.stats", "seaborn",
-}
+// most code uses, and where sessions share it, what takes longest to import of the
+// rest. All are optional.
+var (
+	warmImports = []string{"numpy", "pandas", "matplotlib.pyplot", "IPython", "PIL.Image"}
+	warmExtras  = []string{"openpyxl", "scipy.stats", "seaborn"}
+)
 
 // jail is one generation of the processes that sessions come from: the first stage,
 // which built what they see of the host, and the second, which makes them.

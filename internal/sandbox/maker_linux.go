@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"runtime"
 	"slices"
 )
 
@@ -19,6 +20,10 @@ type maker struct {
 	// What a session takes besides what its code does.
 	memory    int64
 	processes int
+	imports   []string // warm ones
+	// How many sessions it makes at once. More would wait for processors rather than for
+	// the kernel, and those that came first would wait too.
+	atOnce int
 }
 
 var errNoRunsc = errors.New("gVisor is not installed")
@@ -27,7 +32,7 @@ var errNoRunsc = errors.New("gVisor is not installed")
 func newMaker(c Config) (maker, error) {
 	switch c.Driver {
 	case DriverZygote:
-		return maker{name: c.Driver, script: "zygote.py"}, nil
+		return maker{name: c.Driver, script: "zygote.py", imports: slices.Concat(warmImports, warmExtras), atOnce: 64}, nil
 	case DriverGVisor:
 		runsc, err := exec.LookPath(cmp.Or(c.Runsc, "runsc"))
 		if err == nil {
@@ -36,7 +41,10 @@ func newMaker(c Config) (maker, error) {
 		if err != nil {
 			return maker{}, fmt.Errorf("%w: %w", errNoRunsc, err)
 		}
-		return maker{name: c.Driver, script: "gvisor.py", runsc: runsc, memory: 128 << 20, processes: 128}, nil
+		return maker{
+			name: c.Driver, script: "gvisor.py", runsc: runsc, memory: 128 << 20, processes: 128, imports: warmImports,
+			atOnce: max(2, runtime.NumCPU()),
+		}, nil
 	default:
 		return maker{}, errors.New("sandbox: there is no driver " + c.Driver)
 	}
@@ -70,7 +78,7 @@ func (m maker) prepare(c Config, filter []byte) map[string]any {
 	encoded := base64.StdEncoding.EncodeToString(filter)
 	if m.runsc == "" {
 		return map[string]any{
-			"imports": warmImports, "seccomp": encoded, "landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
+			"imports": m.imports, "seccomp": encoded, "landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
 		}
 	}
 	l := c.Limits
@@ -80,7 +88,7 @@ func (m maker) prepare(c Config, filter []byte) map[string]any {
 	return map[string]any{
 		"runsc": "/opt/runsc", "platform": "systrap", "image_size": 1 << 30, "uid": first,
 		"tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "memory": l.Memory, "cpu_quota": int(l.CPU * 100_000), "rlimits": limits,
-		"guest": map[string]any{"imports": warmImports, "seccomp": encoded},
+		"guest": map[string]any{"imports": m.imports, "seccomp": encoded},
 	}
 }
 

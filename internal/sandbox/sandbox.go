@@ -111,7 +111,7 @@ func (c Config) withDefaults() Config {
 	c.Limits = c.Limits.withDefaults()
 	pool := 4
 	if c.Driver == DriverGVisor {
-		pool = 2 // each takes 80 MB
+		pool = 2 // each takes 150 MB
 	}
 	c.Pool = max(0, cmp.Or(c.Pool, pool))
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)

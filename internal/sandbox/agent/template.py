@@ -57,6 +57,8 @@ def prepare(imports, home):
             manager._get_font.cache_clear()  # they keep files open, which a session does not inherit
     os.chdir("/")
     gc.collect()
+    if kernel.give_back:
+        kernel.give_back(0)
     fill_pools()
     if sys.version_info[:2] in IMMORTAL and getattr(sys, "_is_gil_enabled", lambda: True)():
         make_immortal()
