@@ -26,6 +26,7 @@ def prepare(config):
     config["shell"], config["fonts"] = shell, fonts
     config["seccomp"] = base64.b64decode(config["seccomp"])
     config["landlock"] = linux.landlock_abi() if config["landlock"] else 0
+    config["data"] = data_size()
     threads = len(os.listdir("/proc/self/task"))
     if threads != 1:
         raise RuntimeError(f"the imported packages started {threads - 1} threads, so the zygote cannot fork")
@@ -33,6 +34,12 @@ def prepare(config):
         linux.collapse_heap()
     return {"ready": True, "python": ".".join(map(str, sys.version_info[:3])), "packages": versions,
             "shell": shell.name, "landlock": config["landlock"]}
+
+
+def data_size():
+    """The bytes that RLIMIT_DATA already counts, which sessions have not taken."""
+    with open("/proc/self/status", encoding="ascii") as status:
+        return next(int(line.split()[1]) << 10 for line in status if line.startswith("VmData:"))
 
 
 def run_session(config, request, fds, groups):
@@ -84,7 +91,10 @@ def isolate(config, request):
         linux.mount("tmpfs", "/proc", "tmpfs", flags | linux.MS_NOEXEC | linux.MS_RDONLY, "size=4k,mode=0555")
     socket.sethostname("sandbox")
     os.chdir(template.DATA)
-    for name, value in request["rlimits"].items():
+    limits = request["rlimits"]
+    if "DATA" in limits:
+        limits["DATA"] += config["data"]
+    for name, value in limits.items():
         resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
     linux.drop_bounding_set()
     uid = request["uid"]
