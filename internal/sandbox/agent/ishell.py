@@ -107,11 +107,15 @@ class Shell(InteractiveShell):
 
 
 def shorten(trace, ends=25):
-    """Cut the middle out of a long traceback."""
+    """Cut the middle out of a long traceback, and its end where that is the agent's own:
+    the handler of an interrupt."""
     frames = []
     while trace is not None:
         frames.append(trace)
         trace = trace.tb_next
+    if len(frames) > 1 and frames[-1].tb_frame.f_code.co_filename == kernel.__file__:
+        frames.pop()
+        frames[-1].tb_next = None
     if len(frames) > 4 * ends:
         frames[ends - 1].tb_next = frames[-ends]
 

@@ -5,12 +5,11 @@
 # gvisor: writable mounts
 with open("/proc/self/mountinfo") as f:
     mounts = [line.split() for line in f]
-# The folders of the interpreter and its packages are named: the kernel has no other name for them.
-known = ("/usr", "/lib", "/bin", "/etc/alternatives", "/etc/fonts", "/dev/", "/null", "/zero", "/full", "/random", "/urandom")
-roots = [m[3] for m in mounts if m[3] != "/"]
-clean("roots", [r for r in roots if not any(k in r for k in known) and r not in HOST["shown"]])
+# What is shown of the system and the interpreter has its host's name there: the kernel has no other for it.
+shown = ("/usr/", "/lib", "/bin", "/etc/", "/dev/", "/opt/")
+clean("roots", [m[3:5] for m in mounts if m[3] != "/" and not m[4].startswith(shown)])
 clean("volumes", [m[3:5] for m in mounts if "volumes" in m[3] or "volumes" in m[4]])
-hidden = [m for m in mounts if m[3] not in HOST["shown"]]
+hidden = [m for m in mounts if not m[4].startswith("/opt/")]
 clean("server's folder", [m[3:5] for m in hidden if HOST["data"] in m[3] + m[4] or HOST["folder"] in m[3] + m[4]])
 clean("jail", [m[3:5] for m in mounts if "jail" in m[3] or "jail" in m[4]])
 writable = [m[4] for m in mounts if "rw" in m[5].split(",")]
