@@ -103,3 +103,33 @@ func isZombie(pid int) bool {
 	words := readWords(filepath.Join("/proc", itoa(pid), "stat"))
 	return len(words) > 2 && words[2] == "Z"
 }
+
+// TestZygoteGrows replaces a zygote that takes ever more memory, while its sessions go on.
+func TestZygoteGrows(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Pool = -1 })
+	run(t, m, "before", "x = 1")
+	d := m.driver.(*jailDriver)
+	first := d.current
+	d.maxGrowth = -1 << 40
+	run(t, m, "last", "x = 2")
+	d.maxGrowth = maxGrowth
+	for key, want := range map[string]string{"before": "1\n", "last": "2\n"} {
+		if r := run(t, m, key, "x"); logs(r) != want || r.Notice != "" {
+			t.Errorf("%s: got %+v, want %q and no notice", key, r, want)
+		}
+	}
+	run(t, m, "after", "1")
+	run(t, m, "later", "1")
+	if d.current == first {
+		t.Error("the zygote that had grown still makes sessions")
+	}
+	select {
+	case <-d.current.dead:
+		t.Error("the new zygote is dead")
+	default:
+	}
+	if d.current.retired.Load() {
+		t.Error("the new zygote was retired, though it did not grow")
+	}
+}

@@ -14,6 +14,9 @@ import (
 	"golang.org/x/sys/unix"
 )
 
+// maxGrowth is for a leak in one of the libraries; without one the zygote stays as it is.
+const maxGrowth = 64 << 20
+
 // jailDriver makes sessions in a jail on this host; how, its maker says.
 type jailDriver struct {
 	config  Config
@@ -22,8 +25,10 @@ type jailDriver struct {
 
 	making   chan struct{} // holds one token: a new generation is made by one caller
 	starting chan struct{} // a token for each session on its way
-	stop     context.CancelFunc
-	watch    sync.WaitGroup
+	// maxGrowth is what the second stage may grow by before another takes its place.
+	maxGrowth int64
+	stop      context.CancelFunc
+	watch     sync.WaitGroup
 
 	mu      sync.Mutex
 	current *jail
@@ -49,7 +54,7 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	}
 	watch, stop := context.WithCancel(context.Background()) // ends with close
 	d := &jailDriver{
-		config: c, maker: m, making: make(chan struct{}, 1), starting: make(chan struct{}, m.atOnce), live: map[*session]bool{}, stop: stop,
+		config: c, maker: m, making: make(chan struct{}, 1), starting: make(chan struct{}, m.atOnce), maxGrowth: maxGrowth, live: map[*session]bool{}, stop: stop,
 		cgroups: &cgroups{kind: "none"},
 	}
 	switch {
@@ -96,6 +101,10 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	}
 	if s.group != nil {
 		d.base.Controllers = slices.Clone(s.group.held)
+	}
+	if d.cgroups.kind == "none" && !d.config.without.cgroups {
+		d.base.Fix = "for hard limits of memory and processes, start the server in a control group of its own: Delegate=yes in its systemd unit, " +
+			"or systemd-run --scope -p Delegate=yes, for ordinary users with --user"
 	}
 	d.base.grade()
 	p.kill()
@@ -268,6 +277,10 @@ func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error
 	}
 	if err != nil {
 		return nil, err
+	}
+	if grown := reply.Memory - j.ready.Memory; grown > d.maxGrowth {
+		d.config.Logger.Warn("sandbox: what makes sessions has grown and will be started anew", "bytes", grown)
+		j.retire()
 	}
 	anonymous, shared := ownMemory(hostPID(s.pidfd))
 	s.baseline = anonymous + shared

@@ -77,6 +77,7 @@ type jailReply struct {
 	Shell    string            `json:"shell"`
 	PID      int               `json:"pid"`
 	Into     bool              `json:"into"` // the session was born in its control group
+	Memory   int64             `json:"memory"`
 	Running  bool              `json:"running"`
 	Code     int               `json:"code"`
 	Signal   int               `json:"signal"`

@@ -25,7 +25,7 @@ def main(prepare, start):
         send(ctl, {"error": traceback.format_exc()})
         os._exit(1)
     pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
-    send(ctl, ready)
+    send(ctl, ready | {"memory": own_memory()})
     operations = {"volume": make_volume, "drop": drop_volume, "reap": reap,
                   "start": lambda request, fds: fork(pidns, request, fds, lambda groups: start(config, request, fds[:2], groups))}
     while True:
@@ -92,7 +92,14 @@ def fork(pidns, request, fds, child):
     if pid == 0:
         child(fds[2:] if into is None else ())
         os._exit(1)
-    return {"pid": pid, "into": into is not None}, [os.pidfd_open(pid)]
+    return {"pid": pid, "into": into is not None, "memory": own_memory()}, [os.pidfd_open(pid)]
+
+
+def own_memory():
+    """The bytes of this process that no file backs: the server replaces one that grows."""
+    with open("/proc/self/statm", encoding="ascii") as f:
+        _, resident, shared, *_ = map(int, f.read().split())
+    return (resident - shared) * os.sysconf("SC_PAGESIZE")
 
 
 def join_groups(groups):
