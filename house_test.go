@@ -390,3 +390,51 @@ func fields(spec *ast.TypeSpec) []string {
 	}
 	return names
 }
+
+// proof is the name of an attack, a test or a file in a document.
+var proof = regexp.MustCompile("`((\\d\\d_\\w+)|((?:Test|Fuzz)\\w+)|(agent/\\w+\\.py|\\w+\\.go))`")
+
+// TestSecurityPageNames checks that every attack, test and file exists that the page
+// on security gives as proof.
+func TestSecurityPageNames(t *testing.T) {
+	const room = "internal/sandbox"
+	page, err := os.ReadFile("docs/security.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	_, sources := house(t)
+	exists := map[string]bool{}
+	for _, s := range sources {
+		if s.dir != room {
+			continue
+		}
+		exists[path.Base(s.path)] = true
+		for _, decl := range s.file.Decls {
+			if f, ok := decl.(*ast.FuncDecl); ok && s.test() {
+				exists[f.Name.Name] = true
+			}
+		}
+	}
+	for _, pattern := range []string{"attacks/code/[0-9]*.py", "agent/*.py"} {
+		names, err := filepath.Glob(filepath.Join(room, pattern))
+		if err != nil {
+			t.Fatal(err)
+		}
+		for _, name := range names {
+			if folder := path.Dir(pattern); folder == "agent" {
+				exists["agent/"+filepath.Base(name)] = true
+			} else {
+				exists[strings.TrimSuffix(filepath.Base(name), ".py")] = true
+			}
+		}
+	}
+	found := proof.FindAllStringSubmatch(string(page), -1)
+	for _, m := range found {
+		if !exists[m[1]] {
+			t.Errorf("docs/security.md names %s, which does not exist", m[1])
+		}
+	}
+	if len(found) < 50 {
+		t.Errorf("docs/security.md names %d proofs; it has lost its ground", len(found))
+	}
+}
