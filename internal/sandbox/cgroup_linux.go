@@ -295,9 +295,13 @@ func (g *cgroups) set(dirs map[string]string, memory int64, pids int, cpu float6
 		}
 		return held
 	}
-	if memory > 0 && write("memory", "memory.limit_in_bytes", bytes) {
-		held = append(held, "memory")
-		_ = write("memory", "memory.memsw.limit_in_bytes", bytes) // missing without swap accounting
+	if memory > 0 {
+		// With swap must never be less than without. It is missing without swap accounting.
+		withSwap := write("memory", "memory.memsw.limit_in_bytes", bytes)
+		if write("memory", "memory.limit_in_bytes", bytes) {
+			held = append(held, "memory")
+			_ = withSwap || write("memory", "memory.memsw.limit_in_bytes", bytes)
+		}
 	}
 	if cpu > 0 && write("cpu", "cpu.cfs_period_us", "100000") && write("cpu", "cpu.cfs_quota_us", quota) {
 		held = append(held, "cpu")
@@ -357,6 +361,26 @@ func (s *cgroup) files() ([]*os.File, error) {
 		return nil, err
 	}
 	return files, nil
+}
+
+// holds reports whether the controller bounds the session; no group holds nothing.
+func (s *cgroup) holds(controller string) bool {
+	return s != nil && slices.Contains(s.held, controller)
+}
+
+// usage returns the memory that is charged to the group, 0 if nobody counts.
+func (s *cgroup) usage() int64 {
+	file := filepath.Join(s.dirs["memory"], "memory.usage_in_bytes")
+	if s.kind == "v2" {
+		file = filepath.Join(s.dirs[""], "memory.current")
+	} else if s.dirs["memory"] == "" {
+		return 0
+	}
+	var n int64
+	if words := readWords(file); len(words) == 1 {
+		n, _ = strconv.ParseInt(words[0], 10, 64)
+	}
+	return n
 }
 
 // outOfMemory reports whether the kernel killed for memory in this group.

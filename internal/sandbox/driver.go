@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"net"
 	"os"
 	"time"
@@ -16,7 +17,7 @@ const callTimeout = 20 * time.Second
 type driver interface {
 	// start makes a session on volume and returns when its isolation is complete
 	// and it waits for a cell.
-	start(ctx context.Context, volume *volume) (process, error)
+	start(ctx context.Context, volume *volume, limits Limits) (process, error)
 	// makeVolume makes the place for the files of one session.
 	makeVolume(ctx context.Context) (*volume, error)
 	// dropVolume removes a volume that no live process uses.
@@ -31,12 +32,18 @@ type driver interface {
 type process interface {
 	conn() net.Conn // frames
 	output() *os.File
-	interrupt() error        // SIGINT, if it still lives
-	kill()                   // SIGKILL to all its processes; at once, and not only asked for
+	interrupt() error // SIGINT, if it still lives
+	kill()            // SIGKILL to all its processes; at once, and not only asked for
+	// limit sets other SessionLimits and returns what is in force then. The error
+	// errFixed says that only a new process can have them.
+	limit(Limits) (Limits, error)
 	exited() <-chan struct{} // closed when all its processes are gone
 	exit() exitInfo          // how it ended; after exited
 	release()                // gives back what the host holds for it; after exited, once
 }
+
+// errFixed says that a process cannot get the limits that it was to have.
+var errFixed = errors.New("the limits of this process are fixed")
 
 // exitInfo says how a session's first process ended.
 type exitInfo struct {

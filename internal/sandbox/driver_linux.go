@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net"
@@ -89,7 +90,7 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p, err := d.start(ctx, v)
+	p, err := d.start(ctx, v, d.config.Limits)
 	if err != nil {
 		return err
 	}
@@ -223,7 +224,7 @@ func (d *jailDriver) freeUser(uid int) {
 // errVolumeLost says that a volume belongs to a jail that is gone.
 var errVolumeLost = errors.New("the volume's jail is gone")
 
-func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error) {
+func (d *jailDriver) start(ctx context.Context, v *volume, limits Limits) (_ process, err error) {
 	j := v.home.(*jail)
 	select {
 	case d.starting <- struct{}{}:
@@ -238,7 +239,8 @@ func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error
 	d.nextID++
 	id := d.nextID
 	d.mu.Unlock()
-	s := &session{driver: d, jail: j, gone: make(chan struct{})}
+	s := &session{driver: d, jail: j, volume: v, limits: limits, gone: make(chan struct{})}
+	s.mayHold.Store(d.maker.bounds(limits).Memory)
 	defer func() {
 		if err != nil {
 			s.abandon()
@@ -246,7 +248,7 @@ func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error
 	}()
 	var groupFiles []*os.File
 	if d.cgroups.kind != "none" {
-		if s.group, err = d.cgroups.create(id, d.maker.bounds(d.config.Limits)); err != nil {
+		if s.group, err = d.cgroups.create(id, d.maker.bounds(limits)); err != nil {
 			return nil, err
 		}
 		if groupFiles, err = s.group.files(); err != nil {
@@ -258,7 +260,7 @@ func (d *jailDriver) start(ctx context.Context, v *volume) (_ process, err error
 	if err != nil {
 		return nil, err
 	}
-	reply, pidfd, err := j.call(ctx, d.maker.start(v, d.config.Limits, s.group), append(theirs, groupFiles...)...)
+	reply, pidfd, err := j.call(ctx, d.maker.start(d.config, v, limits, s.group), append(theirs, groupFiles...)...)
 	closeAll(theirs) // now, or the end of a session that does not start would not be seen
 	if errors.Is(err, errTransport) {
 		return nil, fmt.Errorf("%w: %w", errVolumeLost, err)
@@ -311,6 +313,7 @@ func (d *jailDriver) close() error {
 type session struct {
 	driver *jailDriver
 	jail   *jail
+	volume *volume
 	group  *cgroup
 	socket net.Conn
 	pipe   *os.File
@@ -319,8 +322,13 @@ type session struct {
 	pidfd  *os.File
 	report sessionReport
 
-	baseline   int64 // memory it had at the start, shared with the zygote
+	baseline   int64        // memory it had at the start, shared with the zygote
+	mayHold    atomic.Int64 // bytes of memory, for the watchdog
 	overMemory atomic.Bool
+
+	mu     sync.Mutex
+	limits Limits // guarded by mu
+	reaped bool   // its process id may be another's; guarded by mu
 
 	gone chan struct{}
 	how  exitInfo // set before gone is closed
@@ -360,7 +368,10 @@ func (s *session) begin(ctx context.Context) error {
 // greet sends what a copy of a checkpoint waits for.
 func (s *session) greet() error {
 	_ = s.socket.SetWriteDeadline(time.Now().Add(callTimeout))
-	_, err := s.socket.Write(appendFrame(nil, frame{kind: frameHello}))
+	text, err := json.Marshal(s.driver.maker.greeting(s.limits))
+	if err == nil {
+		_, err = s.socket.Write(appendFrame(nil, frame{kind: frameHello, json: text}))
+	}
 	return err
 }
 
@@ -396,6 +407,9 @@ func (s *session) watch() {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
 	defer cancel()
+	s.mu.Lock()
+	s.reaped = true
+	s.mu.Unlock()
 	if reply, _, err := s.jail.call(ctx, map[string]any{"op": "reap", "pid": s.pid}); err == nil {
 		s.how = exitInfo{code: reply.Code, signal: reply.Signal}
 	}

@@ -148,7 +148,7 @@ func (m *Manager) explain(s *keyed, status Status, kept bool) string {
 	case status == StatusInterrupted && lost:
 		return "The code was stopped and killed. " + fresh
 	case status == StatusOutOfMemory:
-		return fmt.Sprintf("The code used more than the %d MiB of memory it may have and was killed. ", m.config.Limits.Memory>>20) + fresh
+		return fmt.Sprintf("The code used more than the %d MiB of memory it may have and was killed. ", s.limits.Memory>>20) + fresh
 	case lost:
 		return "The session ended while the code ran. " + fresh
 	default:

@@ -81,13 +81,13 @@ func (m maker) prepare(c Config, filter []byte) map[string]any {
 			"imports": m.imports, "seccomp": encoded, "landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
 		}
 	}
-	l := c.Limits
+	l, most := c.Limits, c.MaxLimits
 	first, _ := m.users(c)
 	limits := commonLimits(l)
-	limits["NPROC"] = int64(l.Processes) + 1
+	limits["NPROC"] = int64(most.Processes) + 1 // each copy lowers it: see greeting
 	return map[string]any{
 		"runsc": "/opt/runsc", "platform": "systrap", "image_size": 1 << 30, "uid": first,
-		"tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "memory": l.Memory, "cpu_quota": int(l.CPU * 100_000), "rlimits": limits,
+		"tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "memory": most.Memory, "cpu_quota": int(most.CPU * 100_000), "rlimits": limits,
 		"guest": map[string]any{"imports": m.imports, "seccomp": encoded},
 	}
 }
@@ -105,26 +105,39 @@ func commonLimits(l Limits) map[string]int64 {
 // together where they share one user, so that a fork bomb ends somewhere.
 const sharedUser = 4
 
-// start is the request for a session on v. Without a control group the resource
-// limits have to do what they can.
-func (m maker) start(v *volume, l Limits, group *cgroup) map[string]any {
-	request := map[string]any{
-		"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "into": group != nil && group.kind == "v2",
-	}
+// greeting is what a session has to know of its limits before it begins.
+func (m maker) greeting(l Limits) map[string]any {
+	return map[string]any{"rlimits": map[string]int64{"NPROC": int64(l.Processes) + 1}}
+}
+
+// rlimits are the resource limits of a session on v, seen from the host. Without a
+// control group they have to do what they can; with one they are wide enough for the
+// most that a cell may ask for, since hardly anybody may raise them.
+func (m maker) rlimits(c Config, v *volume, l Limits, group *cgroup) map[string]int64 {
 	if m.isolates() {
-		request["rlimits"] = map[string]int64{"CORE": 1} // of gVisor's own processes; it holds the limits of the code
-		return request
+		return map[string]int64{"CORE": 1} // of gVisor's own processes; it holds the limits of the code
 	}
 	limits := commonLimits(l)
-	limits["NPROC"] = int64(l.Processes) + 1
+	processes := l.Processes
+	if group.holds("pids") {
+		processes = c.MaxLimits.Processes
+	}
+	limits["NPROC"] = int64(processes) + 1
 	if !v.host.switched {
 		limits["NPROC"] *= sharedUser // the kernel counts all sessions together
 	}
-	if group == nil || !slices.Contains(group.held, "memory") {
+	if !group.holds("memory") {
 		limits["DATA"] = l.Memory
 	}
-	request["rlimits"] = limits
-	return request
+	return limits
+}
+
+// start is the request for a session on v.
+func (m maker) start(c Config, v *volume, l Limits, group *cgroup) map[string]any {
+	return map[string]any{
+		"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "into": group != nil && group.kind == "v2",
+		"rlimits": m.rlimits(c, v, l, group),
+	}
 }
 
 // bounds are the limits of a session's control group.

@@ -61,6 +61,8 @@ type keyed struct {
 	inputs    map[string]fileState // inputs, as they were placed
 	workspace workspace
 	notice    string // for the next cell: why its session is a fresh one
+	limits    Limits // of link, or of the last one
+	refused   string // what the model was told of limits that it does not get
 }
 
 // New starts the driver and the pool. A host on which sessions cannot be isolated
@@ -185,7 +187,8 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	}
 	defer func() { <-s.turn }()
 	asked := time.Now()
-	if err := m.provide(ctx, s, cell.Keep); err != nil {
+	limits, refused := m.allow(cell)
+	if err := m.provide(ctx, s, limits, cell.Keep); err != nil {
 		return Result{}, err
 	}
 	handover := time.Since(asked)
@@ -197,6 +200,9 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	}
 	result, err := m.execute(ctx, s, cell)
 	result.Handover = handover
+	if refused != s.refused {
+		s.refused, result.Notice = refused, joinNotices(refused, result.Notice)
+	}
 	return result, err
 }
 
@@ -330,8 +336,8 @@ func (m *Manager) unbind(s *keyed) {
 	s.files.Unlock()
 }
 
-// provide makes sure that the session has a process.
-func (m *Manager) provide(ctx context.Context, s *keyed, keep Keeper) error {
+// provide makes sure that the session has a process with these limits.
+func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Keeper) error {
 	version, err := m.renew(ctx, s, keep)
 	if err != nil {
 		return err
@@ -343,34 +349,41 @@ func (m *Manager) provide(ctx context.Context, s *keyed, keep Keeper) error {
 		case <-s.link.broken:
 			m.lose(s, "broke the protocol between two cells")
 		default:
-			return nil
+			if adapt(s, limits) {
+				return nil
+			}
+			m.lose(s, "was given other limits")
 		}
 	}
 	if free := memoryAvailable(); free < minAvailable {
 		return fmt.Errorf("%w: the host has only %d MiB of memory left", ErrBusy, free>>20)
 	}
 	if s.volume == nil {
-		seat, err := m.pool.take(ctx)
+		seat, err := m.pool.take(ctx, limits)
 		if err != nil {
 			return err
 		}
-		s.placed, s.inputs = map[string]bool{}, map[string]fileState{}
+		s.limits, s.placed, s.inputs = seat.limits, map[string]bool{}, map[string]fileState{}
 		s.workspace = workspace{version: version, failed: map[string]fileState{}}
 		s.expiry.Reset(m.config.Lifetime)
 		s.before, s.passed, err = seat.volume.list(m.config.Limits.ListedFiles)
-		return errors.Join(err, m.bind(s, seat.link, seat.volume))
+		if err = errors.Join(err, m.bind(s, seat.link, seat.volume)); err != nil || adapt(s, limits) {
+			return err
+		}
+		m.unbind(s) // nobody has used it: there is nothing to tell
 	}
-	p, v, err := m.restart(ctx, s)
+	p, v, err := m.restart(ctx, s, limits)
 	if err != nil {
 		return err
 	}
+	s.limits = limits
 	return m.bind(s, newLink(p, m.config.Limits), v)
 }
 
 // restart starts a process on the session's files. If they belong to a zygote that
 // is gone, they are copied first.
-func (m *Manager) restart(ctx context.Context, s *keyed) (process, *volume, error) {
-	p, err := m.driver.start(ctx, s.volume)
+func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process, *volume, error) {
+	p, err := m.driver.start(ctx, s.volume, limits)
 	if !errors.Is(err, errVolumeLost) {
 		return p, s.volume, err
 	}
@@ -382,7 +395,7 @@ func (m *Manager) restart(ctx context.Context, s *keyed) (process, *volume, erro
 	if err != nil {
 		s.notice += " Some of its files could not be kept."
 	}
-	p, err = m.driver.start(ctx, v)
+	p, err = m.driver.start(ctx, v, limits)
 	if err != nil {
 		m.driver.dropVolume(v)
 		return nil, nil, err

@@ -15,6 +15,7 @@ const (
 type seat struct {
 	link   *link
 	volume *volume
+	limits Limits
 }
 
 // pool keeps sessions ready, so that a first cell does not wait for one: making a
@@ -40,8 +41,8 @@ func newPool(d driver, c Config) *pool {
 
 func (p *pool) size() int { return len(p.ready) }
 
-// take returns a ready session, or makes one.
-func (p *pool) take(ctx context.Context) (seat, error) {
+// take returns a ready session, which has the limits of Config, or makes one with limits.
+func (p *pool) take(ctx context.Context, limits Limits) (seat, error) {
 	for {
 		select {
 		case s := <-p.ready:
@@ -57,23 +58,23 @@ func (p *pool) take(ctx context.Context) (seat, error) {
 				return s, nil
 			}
 		default:
-			return p.make(ctx)
+			return p.make(ctx, limits)
 		}
 	}
 }
 
 // make makes a session.
-func (p *pool) make(ctx context.Context) (seat, error) {
+func (p *pool) make(ctx context.Context, limits Limits) (seat, error) {
 	v, err := p.driver.makeVolume(ctx)
 	if err != nil {
 		return seat{}, err
 	}
-	process, err := p.driver.start(ctx, v)
+	process, err := p.driver.start(ctx, v, limits)
 	if err != nil {
 		p.driver.dropVolume(v)
 		return seat{}, err
 	}
-	return seat{link: newLink(process, p.config.Limits), volume: v}, nil
+	return seat{link: newLink(process, p.config.Limits), volume: v, limits: limits}, nil
 }
 
 // fill keeps the pool full until ctx ends.
@@ -81,7 +82,7 @@ func (p *pool) fill(ctx context.Context) {
 	for {
 		pause := poolPause
 		if len(p.ready) < cap(p.ready) {
-			s, err := p.make(ctx)
+			s, err := p.make(ctx, p.config.Limits)
 			switch {
 			case err == nil:
 				p.ready <- s // has room: nobody else fills

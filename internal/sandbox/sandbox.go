@@ -42,6 +42,7 @@ type Config struct {
 	// Dir is a folder the Manager owns; what an earlier process left there is removed. Required.
 	Dir          string
 	Limits       Limits
+	MaxLimits    SessionLimits // the most that a Cell may ask for; default, and at least, those of Limits
 	Pool         int           // ready sessions kept for the first cell of a key; default 4, with gVisor 2; negative for none
 	Lifetime     time.Duration // of a session, from its first cell; default 1 h
 	MaxSessions  int           // live sessions; default 64. One more takes the place of the one idle longest
@@ -81,6 +82,20 @@ type Limits struct {
 	DownloadSize int64         // bytes that Open gives of one file; default 512 MiB
 }
 
+// SessionLimits are those of Limits that a Cell may ask for.
+type SessionLimits struct {
+	Memory    int64   // as in Limits, 256 MiB at least
+	CPU       float64 // 0.1 at least
+	Processes int     // 16 at least
+}
+
+// Below these no session would start, or none would end a cell.
+const (
+	leastMemory    = 256 << 20
+	leastCPU       = 0.1
+	leastProcesses = 16
+)
+
 func (l Limits) withDefaults() Limits {
 	l.Memory = cmp.Or(l.Memory, 1<<30)
 	l.DataBytes = cmp.Or(l.DataBytes, 512<<20)
@@ -109,6 +124,9 @@ func (c Config) withDefaults() Config {
 	c.Driver = cmp.Or(c.Driver, DriverZygote)
 	c.Python = cmp.Or(c.Python, "/usr/bin/python3")
 	c.Limits = c.Limits.withDefaults()
+	c.MaxLimits.Memory = max(c.MaxLimits.Memory, c.Limits.Memory)
+	c.MaxLimits.CPU = max(c.MaxLimits.CPU, c.Limits.CPU)
+	c.MaxLimits.Processes = max(c.MaxLimits.Processes, c.Limits.Processes)
 	pool := 4
 	if c.Driver == DriverGVisor {
 		pool = 2 // each takes 150 MB
@@ -128,8 +146,12 @@ type Cell struct {
 	Code    string
 	Inputs  []Input       // files to place before the code runs; those this session has (same ID) are skipped
 	Timeout time.Duration // default Limits.CellTimeout, at most Limits.MaxTimeout
-	Keep    Keeper        // if not nil, has the key's files of earlier sessions, and gets those of this one
-	Output  func(Output)  // if not nil, gets every output as it arrives, in order, on Run's goroutine
+	// Limits of the session from now on, in place of Config.Limits where they are not
+	// zero, within Config.MaxLimits. A session that runs gets them as it is, if that
+	// can be, else a new process; a lower limit of memory waits until it holds less.
+	Limits SessionLimits
+	Keep   Keeper       // if not nil, has the key's files of earlier sessions, and gets those of this one
+	Output func(Output) // if not nil, gets every output as it arrives, in order, on Run's goroutine
 }
 
 // Input is a file for the session. It is placed as /mnt/data/<ID> and, where Name

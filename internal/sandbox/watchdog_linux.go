@@ -39,7 +39,7 @@ func (d *jailDriver) watchMemory(ctx context.Context) {
 		})
 		d.mu.Unlock()
 		for _, s := range sessions {
-			if used := s.memory(); used > d.maker.bounds(d.config.Limits).Memory {
+			if used := s.memory(); used > s.mayHold.Load() {
 				d.config.Logger.Info("sandbox: session is over its memory", "bytes", used)
 				s.overMemory.Store(true)
 				s.kill()

@@ -1,0 +1,53 @@
+package sandbox
+
+import (
+	"cmp"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// allow returns the limits of a cell's session: what the cell asks for, within what
+// the configuration and a session's start leave it. notice says where that is
+// not what it asks for, "" if it is.
+func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
+	allowed, most := m.config.Limits, m.config.MaxLimits
+	var cut []string
+	if asked := cell.Limits.Memory; asked != 0 {
+		allowed.Memory = within(asked, min(leastMemory, allowed.Memory), most.Memory)
+		if allowed.Memory != asked {
+			cut = append(cut, fmt.Sprintf("%d MiB of memory", allowed.Memory>>20))
+		}
+	}
+	if asked := cell.Limits.CPU; asked != 0 {
+		allowed.CPU = within(asked, min(leastCPU, allowed.CPU), most.CPU)
+		if allowed.CPU != asked {
+			cut = append(cut, fmt.Sprintf("%g processors", allowed.CPU))
+		}
+	}
+	if asked := cell.Limits.Processes; asked != 0 {
+		allowed.Processes = within(asked, min(leastProcesses, allowed.Processes), most.Processes)
+		if allowed.Processes != asked {
+			cut = append(cut, fmt.Sprintf("%d processes", allowed.Processes))
+		}
+	}
+	if cell.Timeout > allowed.MaxTimeout {
+		cut = append(cut, fmt.Sprintf("%v for a piece of code", allowed.MaxTimeout.Round(time.Millisecond)))
+	}
+	if cut == nil {
+		return allowed, ""
+	}
+	return allowed, "Other limits were asked for than this server allows. It allows: " + strings.Join(cut, ", ") + "."
+}
+
+func within[T cmp.Ordered](asked, least, most T) T { return min(max(asked, least), most) }
+
+// adapt gives the session's process other limits, and reports whether it could.
+func adapt(s *keyed, limits Limits) bool {
+	if s.limits == limits {
+		return true
+	}
+	inForce, err := s.link.process.limit(limits)
+	s.limits = inForce
+	return err == nil
+}

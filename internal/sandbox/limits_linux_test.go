@@ -1,0 +1,127 @@
+package sandbox
+
+import (
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+)
+
+func TestAllow(t *testing.T) {
+	t.Parallel()
+	m := &Manager{config: Config{MaxLimits: SessionLimits{Memory: 4 << 30, CPU: 2}}.withDefaults()}
+	for _, c := range []struct {
+		name   string
+		cell   Cell
+		want   SessionLimits
+		notice string // contained
+	}{
+		{"nothing", Cell{}, SessionLimits{1 << 30, 1, 128}, ""},
+		{"less", Cell{Limits: SessionLimits{Memory: 512 << 20, CPU: 0.5, Processes: 64}}, SessionLimits{512 << 20, 0.5, 64}, ""},
+		{"the most", Cell{Limits: SessionLimits{Memory: 4 << 30, CPU: 2, Processes: 128}}, SessionLimits{4 << 30, 2, 128}, ""},
+		{"more", Cell{Limits: SessionLimits{Memory: 16 << 30, CPU: 3, Processes: 200}}, SessionLimits{4 << 30, 2, 128}, "It allows: 4096 MiB of memory, 2 processors, 128 processes."},
+		{"too little", Cell{Limits: SessionLimits{Memory: 1, CPU: 1e-9, Processes: -3}}, SessionLimits{256 << 20, 0.1, 16}, "256 MiB of memory, 0.1 processors, 16 processes."},
+		{"too long", Cell{Timeout: time.Hour}, SessionLimits{1 << 30, 1, 128}, "10m0s for a piece of code."},
+	} {
+		got, notice := m.allow(c.cell)
+		if diff := cmp.Diff(c.want, SessionLimits{Memory: got.Memory, CPU: got.CPU, Processes: got.Processes}); diff != "" {
+			t.Errorf("%s (-want +got):\n%s", c.name, diff)
+		}
+		if !strings.Contains(notice, c.notice) || (c.notice == "") != (notice == "") {
+			t.Errorf("%s: got notice %q, want %q", c.name, notice, c.notice)
+		}
+	}
+}
+
+// TestSessionLimitsOfMemory gives sessions more memory than others, from the pool and
+// on demand, at once and later, and takes it away again.
+func TestSessionLimitsOfMemory(t *testing.T) {
+	t.Parallel()
+	const small, large = 300 << 20, 700 << 20
+	m := newManager(t, func(c *Config) { c.Limits.Memory, c.MaxLimits.Memory, c.Pool = small, large, 1 })
+	// cell runs code and reports whether there was memory enough.
+	cell := func(key string, memory int64, code string) (fits bool, r Result) {
+		t.Helper()
+		r, err := m.Run(t.Context(), key, Cell{Code: code, Timeout: 20 * time.Second, Limits: SessionLimits{Memory: memory}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		short := r.Status == StatusOutOfMemory || strings.Contains(logs(r), "MemoryError")
+		if !short && r.Status != StatusOK {
+			t.Fatalf("%s: got status %q and logs %q", key, r.Status, logs(r))
+		}
+		return !short, r
+	}
+	const take = "b = bytearray(420 << 20)\nfor i in range(0, len(b), 4096): b[i] = 1"
+	for _, key := range []string{"one", "two", "three"} { // one of them is from the pool
+		if fits, r := cell(key, large, take); !fits {
+			t.Fatalf("%s: 420 MiB do not fit into %d: %q %q", key, large, r.Status, r.Notice)
+		}
+		if _, r := cell(key, 0, "len(b)"); !strings.Contains(logs(r), "440401920") || r.Notice != "" {
+			t.Errorf("%s: a lower limit took a session that holds more: got %q, notice %q", key, logs(r), r.Notice)
+		}
+		cell(key, 0, "del b")
+		for deadline := time.Now().Add(10 * time.Second); onGVisor() && time.Now().Before(deadline); { // it gives memory back when it has time
+			cell(key, 0, "import time; time.sleep(0.2)")
+			if m.sessions[key].limits.Memory == small {
+				break
+			}
+		}
+		if fits, _ := cell(key, 0, take); fits {
+			t.Errorf("%s: 420 MiB fit into %d", key, small)
+		}
+		m.Kill(key)
+	}
+	if fits, r := cell("later", 0, "x = 1; open('f', 'w').write('f')"); !fits || r.Notice != "" {
+		t.Fatalf("got %q, notice %q", r.Status, r.Notice)
+	}
+	if fits, r := cell("later", large, take+"\nopen('f').read()"); !fits || !strings.Contains(logs(r), "f") {
+		t.Errorf("more memory later: got %q and logs %q", r.Status, logs(r))
+	}
+}
+
+func TestSessionLimitsOfProcesses(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.Processes, c.MaxLimits.Processes = 24, 100 })
+	const threads = `
+import threading
+stop, all = threading.Event(), []
+try:
+    for i in range(50):
+        all.append(threading.Thread(target=stop.wait))
+        all[-1].start()
+    print('all 50')
+except RuntimeError:
+    print('too many')
+stop.set()
+for t in all:
+    if t.ident: t.join()
+`
+	for _, c := range []struct {
+		processes int
+		want      string
+		notice    string
+	}{
+		{0, "too many", ""},
+		{100, "all 50", ""},
+		{1000, "all 50", "It allows: 100 processes."},
+		{1000, "all 50", ""},
+		{0, "too many", ""},
+	} {
+		r, err := m.Run(t.Context(), "k", Cell{Code: threads, Limits: SessionLimits{Processes: c.processes}})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if slices.Contains(m.Report().Controllers, "pids") && !onGVisor() && strings.Contains(r.Notice, "variables") {
+			t.Errorf("%d processes: the session was restarted: %q", c.processes, r.Notice)
+		}
+		if got := logs(r); isRoot() && !strings.Contains(got, c.want) { // else all sessions share some
+			t.Errorf("%d processes: got %q, want %q", c.processes, got, c.want)
+		}
+		if !strings.Contains(r.Notice, c.notice) || (c.notice == "" && strings.Contains(r.Notice, "allows")) {
+			t.Errorf("%d processes: got notice %q, want %q", c.processes, r.Notice, c.notice)
+		}
+	}
+}
