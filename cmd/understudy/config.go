@@ -136,14 +136,24 @@ type PythonConfig struct {
 // SandboxConfig bounds the code interpreter; of the numbers, 0 stands for the
 // sandbox's default.
 type SandboxConfig struct {
-	Driver       string        `koanf:"driver"`
-	Runsc        string        `koanf:"runsc"` // gVisor's program; "": the one in $PATH or in bin of the data folder
-	Pool         int           `koanf:"pool"`
-	MaxSessions  int           `koanf:"max_sessions"`
-	Lifetime     time.Duration `koanf:"lifetime"`
-	KeepFilesFor time.Duration `koanf:"keep_files_for"` // after their last change; 0: as long as the thread
-	MinIsolation sandbox.Level `koanf:"min_isolation"`
-	Limits       LimitsConfig  `koanf:"limits"`
+	Driver       string          `koanf:"driver"`
+	Runsc        string          `koanf:"runsc"` // gVisor's program; "": the one in $PATH or in bin of the data folder
+	Pool         int             `koanf:"pool"`
+	MaxSessions  int             `koanf:"max_sessions"`
+	Lifetime     time.Duration   `koanf:"lifetime"`
+	KeepFilesFor time.Duration   `koanf:"keep_files_for"` // after their last change; 0: as long as the thread
+	MinIsolation sandbox.Level   `koanf:"min_isolation"`
+	Limits       LimitsConfig    `koanf:"limits"`
+	MaxLimits    MaxLimitsConfig `koanf:"max_limits"`
+}
+
+// MaxLimitsConfig is the most that assistants, threads and runs may ask for; 0 stands for
+// the same setting of Limits, and for 10 minutes.
+type MaxLimitsConfig struct {
+	Memory      Bytes         `koanf:"memory"`
+	Processes   int           `koanf:"processes"`
+	CPU         float64       `koanf:"cpu"`
+	CellTimeout time.Duration `koanf:"cell_timeout"`
 }
 
 // LimitsConfig bounds one session; 0 stands for the sandbox's default.
@@ -340,6 +350,9 @@ func (c *Config) validate(getenv func(string) string) error {
 	if err := c.refuseNegative(); err != nil {
 		return err
 	}
+	if err := c.Sandbox.compareLimits(); err != nil {
+		return err
+	}
 	if e := c.Entra; !e.enabled() && len(e.Audience)+len(e.Principals)+len(e.Roles) > 0 {
 		return errors.New("entra: neither an issuer nor a tenant is set, so that no token would be accepted")
 	}
@@ -353,7 +366,7 @@ func (c *Config) validate(getenv func(string) string) error {
 // refuseNegative finds numbers that make no sense: 0 stands for the default, and
 // only the pool may be switched off with -1.
 func (c *Config) refuseNegative() error {
-	l := c.Sandbox.Limits
+	l, most := c.Sandbox.Limits, c.Sandbox.MaxLimits
 	for name, value := range map[string]float64{
 		"shutdown_timeout":            c.ShutdownTimeout.Seconds(),
 		"engine.max_runs":             float64(c.Engine.MaxRuns),
@@ -372,9 +385,29 @@ func (c *Config) refuseNegative() error {
 		"sandbox.limits.cpu":          l.CPU,
 		"sandbox.limits.cell_timeout": l.CellTimeout.Seconds(),
 		"sandbox.limits.images":       float64(l.Images),
+
+		"sandbox.max_limits.processes":    float64(most.Processes),
+		"sandbox.max_limits.cpu":          most.CPU,
+		"sandbox.max_limits.cell_timeout": most.CellTimeout.Seconds(),
 	} {
 		if value < 0 {
 			return fmt.Errorf("%s is negative", name)
+		}
+	}
+	return nil
+}
+
+// compareLimits finds a maximum below what everybody has.
+func (c SandboxConfig) compareLimits() error {
+	l, most := c.Limits.limits().WithDefaults(), c.MaxLimits
+	for name, pair := range map[string][2]float64{
+		"memory":       {float64(l.Memory), float64(most.Memory)},
+		"cpu":          {l.CPU, most.CPU},
+		"processes":    {float64(l.Processes), float64(most.Processes)},
+		"cell_timeout": {l.CellTimeout.Seconds(), most.CellTimeout.Seconds()},
+	} {
+		if pair[1] != 0 && pair[1] < pair[0] {
+			return fmt.Errorf("sandbox.max_limits.%s is below sandbox.limits.%[1]s, which everybody has", name)
 		}
 	}
 	return nil
@@ -462,19 +495,26 @@ func (c *Config) runsc() string {
 	return built
 }
 
+// limits returns the settings as package sandbox wants them.
+func (l LimitsConfig) limits() sandbox.Limits {
+	return sandbox.Limits{
+		Memory: int64(l.Memory), DataBytes: int64(l.DataBytes), DataInodes: l.DataFiles, TmpBytes: int64(l.TmpBytes),
+		FileSize: int64(l.FileSize), DownloadSize: int64(l.DownloadSize), OpenFiles: l.OpenFiles,
+		Processes: l.Processes, CPU: l.CPU, CellTimeout: l.CellTimeout, OutputBytes: int64(l.OutputBytes),
+		Images: l.Images, ImageBytes: int64(l.ImageBytes), KeptBytes: int64(l.KeptBytes), KeptFiles: l.KeptFiles,
+	}
+}
+
 // sandboxConfig returns the settings of the sandbox that works in dir with env.
 func (c *Config) sandboxConfig(dir string, env pyenv.Env, log *slog.Logger) sandbox.Config {
-	l := c.Sandbox.Limits
+	most := c.Sandbox.MaxLimits
+	limits := c.Sandbox.Limits.limits()
+	limits.MaxTimeout = most.CellTimeout
 	return sandbox.Config{
 		Driver: c.Sandbox.Driver, Runsc: c.runsc(),
 		Python: env.Python, Packages: env.Packages, Dir: dir, Logger: log,
 		Pool: c.Sandbox.Pool, MaxSessions: c.Sandbox.MaxSessions, Lifetime: c.Sandbox.Lifetime,
-		MinIsolation: c.Sandbox.MinIsolation,
-		Limits: sandbox.Limits{
-			Memory: int64(l.Memory), DataBytes: int64(l.DataBytes), DataInodes: l.DataFiles, TmpBytes: int64(l.TmpBytes),
-			FileSize: int64(l.FileSize), DownloadSize: int64(l.DownloadSize), OpenFiles: l.OpenFiles,
-			Processes: l.Processes, CPU: l.CPU, CellTimeout: l.CellTimeout, OutputBytes: int64(l.OutputBytes),
-			Images: l.Images, ImageBytes: int64(l.ImageBytes), KeptBytes: int64(l.KeptBytes), KeptFiles: l.KeptFiles,
-		},
+		MinIsolation: c.Sandbox.MinIsolation, Limits: limits,
+		MaxLimits: sandbox.SessionLimits{Memory: int64(most.Memory), CPU: most.CPU, Processes: most.Processes},
 	}
 }

@@ -7,7 +7,8 @@
 // execute.go goes round between model and tools, conversation.go says what the
 // model sees, turn.go turns the model's stream into messages, steps and deltas
 // (code.go reads code out of arguments as they arrive, citations.go markers out of
-// text), tools.go runs code, workspace.go keeps its files, filesearch.go searches,
+// text), tools.go runs code, limits.go says
+// within which limits, workspace.go keeps its files, filesearch.go searches,
 // links.go makes files of what an answer links to, and outcome.go ends the run.
 //
 // The way of a file into a vector store: ingest.go claims it, extract.go gets the

@@ -24,6 +24,7 @@ type execution struct {
 	spent    understudy.Usage  // by the steps that are over and the turns before this one
 	turns    int               // model turns taken in this execution
 	failures int               // cells that failed, in a row
+	misread  string            // what the model was told of limits in metadata
 	forced   bool              // the run's tool choice has been honoured: from now on the model is free
 	images   []string          // figures that no message shows yet
 	files    map[string]string // ids of the files made from paths in /mnt/data that the answer links to

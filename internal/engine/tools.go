@@ -94,12 +94,18 @@ func (x *execution) runCode(ctx context.Context, index int, c *understudy.ToolCa
 	if err != nil {
 		return err
 	}
+	asked, misread, err := x.cellLimits(ctx)
+	if err != nil {
+		return err
+	}
 	start := time.Now()
 	result, err := x.e.Sandbox.Run(ctx, x.run.ThreadID, sandbox.Cell{
-		Code:   c.CodeInterpreter.Input,
-		Inputs: inputs,
-		Keep:   &workspace{store: x.e.Store, files: x.e.Files, claim: x.claim},
-		Output: func(o sandbox.Output) { out.add(ctx, o) },
+		Code:    c.CodeInterpreter.Input,
+		Inputs:  inputs,
+		Timeout: asked.timeout,
+		Limits:  asked.session,
+		Keep:    &workspace{store: x.e.Store, files: x.e.Files, claim: x.claim},
+		Output:  func(o sandbox.Output) { out.add(ctx, o) },
 	})
 	x.files = nil // whatever the cell did, a link made from now on means the file as it is now
 	if ctx.Err() != nil {
@@ -120,7 +126,10 @@ func (x *execution) runCode(ctx context.Context, index int, c *understudy.ToolCa
 	if out.err != nil {
 		return out.err
 	}
-	return out.notice(ctx, result.Notice)
+	if err := out.notice(ctx, result.Notice); err != nil {
+		return err
+	}
+	return out.notice(ctx, misread)
 }
 
 // publicReason says why code could not be run in words that may be shown.

@@ -36,11 +36,12 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 // TestTranscripts plays testdata/*.txtar. The sections of a transcript are what
 // the others do, a command a line, and the event log that must come of it:
 //
-//	-- run --     tools NAME…, parallel false, choice MODE|NAME, max_prompt N, max_completion N, failures N
+//	-- run --     tools NAME…, parallel false, choice MODE|NAME, max_prompt N, max_completion N, failures N, metadata KEY VALUE
 //	-- documents -- document NAME S (in the thread's vector store), results N, threshold X, expired
 //	-- model --   turn, then its deltas: text S, refusal S, call ID NAME, args S (of the last call),
 //	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
-//	-- cells --   cell, then what comes of it: logs S, image, data S (a table), makes S (a file), status S, notice S, hang
+//	-- cells --   cell, then what comes of it: logs S, image, data S (a table), makes S (a file), status S, notice S, hang;
+//	              code S and limits MEMORY CPU PROCESSES TIMEOUT are what must be asked for
 //	-- client --  what the client does when the stream ends or, for cancel, at an event:
 //	              cancel EVENT, restart EVENT (of the server), delete_restart EVENT (the
 //	              newest message before that), submit CALL=OUTPUT…, wait
@@ -290,6 +291,12 @@ func newRun(t testing.TB, options []command, c *engine.Config) *understudy.Run {
 			r.MaxPromptTokens = new(o.int(t))
 		case "max_completion":
 			r.MaxCompletionTokens = new(o.int(t))
+		case "metadata":
+			key, value, _ := strings.Cut(o.rest, " ")
+			if r.Metadata == nil {
+				r.Metadata = understudy.Metadata{}
+			}
+			r.Metadata[key] = value
 		case "failures":
 			c.MaxCellFailures = o.int(t)
 		default:
@@ -493,6 +500,11 @@ func (s *scriptedCells) Run(ctx context.Context, _ string, cell sandbox.Cell) (s
 		case "code":
 			if got := c.text(s.t); cell.Code != got {
 				s.t.Errorf("the cell is %q, want %q", cell.Code, got)
+			}
+		case "limits":
+			l := cell.Limits
+			if got := fmt.Sprintf("%d %g %d %v", l.Memory, l.CPU, l.Processes, cell.Timeout); got != c.rest {
+				s.t.Errorf("the limits are %s, want %s", got, c.rest)
 			}
 		case "logs":
 			cell.Output(sandbox.Output{Logs: c.text(s.t)})

@@ -16,7 +16,8 @@
 //
 // The portable half owns every rule: manager.go and pool.go whose session it is,
 // execute.go how a cell ends, link.go and frame.go the protocol, output.go what is
-// kept of the output, keep.go what of the files, and the limits in sandbox.go.
+// kept of the output, keep.go what of the files, limits.go what limits a cell may have
+// of those in sandbox.go.
 // Everything it reads from a session is untrusted. The driver (driver.go) only starts, connects and kills.
 //
 // A driver makes sessions in a jail (agent/stage0.py builds it) that shows little

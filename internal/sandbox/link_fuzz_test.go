@@ -29,7 +29,7 @@ func FuzzLink(f *testing.F) {
 	go io.Copy(io.Discard, session) // ends when the pipe is closed
 	f.Cleanup(func() { server.Close() })
 	f.Fuzz(func(t *testing.T, kind byte, cell uint32, text, blob []byte) {
-		limits := Limits{OutputBytes: 64, FloodBytes: 1 << 10}.withDefaults()
+		limits := Limits{OutputBytes: 64, FloodBytes: 1 << 10}.WithDefaults()
 		k := &link{process: &connected{c: server}, limits: limits, done: make(chan doneFrame, 1), cell: 1, sink: newCollector(limits)}
 		for range 3 {
 			err := k.handle(frame{kind: kind, cell: cell, json: text, blob: blob})

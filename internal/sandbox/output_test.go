@@ -11,7 +11,7 @@ import (
 
 func TestCollectorKeepsHeadAndTail(t *testing.T) {
 	t.Parallel()
-	limits := Limits{OutputBytes: 40}.withDefaults()
+	limits := Limits{OutputBytes: 40}.WithDefaults()
 	for _, c := range []struct {
 		name   string
 		pieces []string
@@ -53,7 +53,7 @@ func TestCollectorKeepsHeadAndTail(t *testing.T) {
 
 func TestCollectorOrdersTextAndImages(t *testing.T) {
 	t.Parallel()
-	sink := newCollector(Limits{Images: 2}.withDefaults())
+	sink := newCollector(Limits{Images: 2}.WithDefaults())
 	sink.text([]byte("a"))
 	sink.text([]byte("b"))
 	sink.image(Image{MIME: "image/png", Data: []byte("1")})
@@ -78,7 +78,7 @@ func TestCollectorOrdersTextAndImages(t *testing.T) {
 func TestCollectorBoundsData(t *testing.T) {
 	t.Parallel()
 	data := func(n int) Data { return Data{Kind: "table", JSON: bytes.Repeat([]byte("1"), n)} }
-	sink := newCollector(Limits{}.withDefaults())
+	sink := newCollector(Limits{}.WithDefaults())
 	sink.data(data(maxData + 1))
 	for range maxAllData/maxData + 1 {
 		sink.text([]byte("a"))
@@ -109,7 +109,7 @@ func TestCollectorRawBytes(t *testing.T) {
 		{"never finished", []string{"a\xc3"}, "a\uFFFD"},
 		{"progress bar", []string{"10%\r20%\r30%\n", "done\r\n"}, "30%\ndone\n"},
 	} {
-		sink := newCollector(Limits{}.withDefaults())
+		sink := newCollector(Limits{}.WithDefaults())
 		for _, p := range c.pieces {
 			sink.raw([]byte(p))
 		}
@@ -122,7 +122,7 @@ func TestCollectorRawBytes(t *testing.T) {
 
 func TestCollectorFlood(t *testing.T) {
 	t.Parallel()
-	sink := newCollector(Limits{OutputBytes: 1000, FloodBytes: 10_000}.withDefaults())
+	sink := newCollector(Limits{OutputBytes: 1000, FloodBytes: 10_000}.WithDefaults())
 	line := []byte(strings.Repeat("x", 100))
 	n := 0
 	for sink.text(line) {
@@ -139,7 +139,7 @@ func TestCollectorFlood(t *testing.T) {
 func FuzzCollector(f *testing.F) {
 	f.Add([]byte("a\xc3"), []byte("\xa9\r\x00b"))
 	f.Fuzz(func(t *testing.T, a, b []byte) {
-		sink := newCollector(Limits{OutputBytes: 16}.withDefaults())
+		sink := newCollector(Limits{OutputBytes: 16}.WithDefaults())
 		sink.raw(a)
 		sink.raw(b)
 		sink.text(a)

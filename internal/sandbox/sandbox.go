@@ -69,7 +69,7 @@ type Limits struct {
 	Processes    int           // processes and threads; default 128
 	CPU          float64       // processors; default 1
 	CellTimeout  time.Duration // of one cell; default 60 s
-	MaxTimeout   time.Duration // of what a Cell may ask for; default 10 min
+	MaxTimeout   time.Duration // of what a Cell may ask for; default 10 min, or CellTimeout if that is more
 	Grace        time.Duration // between the interrupt of a cell and its kill; default 2 s
 	CodeBytes    int           // of one cell; default 1 MiB
 	OutputBytes  int64         // of text kept of one cell, the first three quarters and the last; default 1 MiB
@@ -96,7 +96,8 @@ const (
 	leastProcesses = 16
 )
 
-func (l Limits) withDefaults() Limits {
+// WithDefaults returns l with the documented defaults in place of zeros.
+func (l Limits) WithDefaults() Limits {
 	l.Memory = cmp.Or(l.Memory, 1<<30)
 	l.DataBytes = cmp.Or(l.DataBytes, 512<<20)
 	l.DataInodes = cmp.Or(l.DataInodes, 20_000)
@@ -106,7 +107,7 @@ func (l Limits) withDefaults() Limits {
 	l.Processes = cmp.Or(l.Processes, 128)
 	l.CPU = cmp.Or(l.CPU, 1)
 	l.CellTimeout = cmp.Or(l.CellTimeout, time.Minute)
-	l.MaxTimeout = cmp.Or(l.MaxTimeout, 10*time.Minute)
+	l.MaxTimeout = cmp.Or(l.MaxTimeout, max(10*time.Minute, l.CellTimeout))
 	l.Grace = cmp.Or(l.Grace, 2*time.Second)
 	l.CodeBytes = cmp.Or(l.CodeBytes, 1<<20)
 	l.OutputBytes = cmp.Or(l.OutputBytes, 1<<20)
@@ -123,7 +124,7 @@ func (l Limits) withDefaults() Limits {
 func (c Config) withDefaults() Config {
 	c.Driver = cmp.Or(c.Driver, DriverZygote)
 	c.Python = cmp.Or(c.Python, "/usr/bin/python3")
-	c.Limits = c.Limits.withDefaults()
+	c.Limits = c.Limits.WithDefaults()
 	c.MaxLimits.Memory = max(c.MaxLimits.Memory, c.Limits.Memory)
 	c.MaxLimits.CPU = max(c.MaxLimits.CPU, c.Limits.CPU)
 	c.MaxLimits.Processes = max(c.MaxLimits.Processes, c.Limits.Processes)
