@@ -94,7 +94,7 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 	s.engine = engine.New(ec)
 	ac := api.Config{
 		Store: db, Files: files, Engine: s.engine, Search: s.engine, Keys: s.cfg.keys, DownloadInputs: s.cfg.DownloadInputs, Conformance: s.cfg.Conformance,
-		Health: s.health, OnThreadDeleted: s.endSession, Stopping: s.stopping, Logger: s.log,
+		Health: s.health, Metrics: s.metrics, OnThreadDeleted: s.endSession, Stopping: s.stopping, Logger: s.log,
 		Models: func(ctx context.Context) ([]api.Model, error) { return models(router.Models(ctx)), nil },
 	}
 	if s.cfg.Entra.enabled() {

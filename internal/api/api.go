@@ -72,6 +72,9 @@ type Config struct {
 	Models func(context.Context) ([]Model, error)
 	// Health returns the body of GET /healthz, which needs no key. nil: a plain "ok".
 	Health func(context.Context) any
+	// Metrics returns the body of GET /metrics, in the text format of Prometheus. It needs
+	// a key where there are Keys. nil: there is no such path.
+	Metrics func(context.Context) []byte
 	// OnThreadDeleted is told the id of each thread that was deleted. It must not block.
 	OnThreadDeleted func(threadID string)
 

@@ -1,6 +1,7 @@
 package api
 
 import (
+	"context"
 	"crypto/rand"
 	"encoding/hex"
 	"errors"
@@ -20,6 +21,7 @@ import (
 type front struct {
 	gate    *gate
 	health  http.Handler
+	metrics func(context.Context) []byte
 	servers []*server
 	log     *slog.Logger
 }
@@ -37,12 +39,12 @@ type server struct {
 type handler func(http.ResponseWriter, *http.Request) error
 
 // New returns the handler of the whole API, under /v1 and /openai, and of
-// /healthz. It never redirects.
+// /healthz and /metrics. It never redirects.
 func New(c Config) http.Handler {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
-	f := &front{gate: newGate(c), log: c.Logger, health: healthHandler(c.Health)}
+	f := &front{gate: newGate(c), log: c.Logger, health: healthHandler(c.Health), metrics: c.Metrics}
 	for _, d := range newDialects() {
 		s := &server{Config: c, dialect: d, schemas: newSchemas(d), mux: http.NewServeMux(), log: c.Logger}
 		s.register()
@@ -98,6 +100,10 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		f.health.ServeHTTP(rw, r)
 		return
 	}
+	if r.URL.Path == "/metrics" && f.metrics != nil {
+		f.serveMetrics(rw, r, s)
+		return
+	}
 	if !usable || !within(r.URL.Path, s.dialect.prefix) {
 		s.writeError(rw, r, errNoRoute)
 		return
@@ -121,6 +127,19 @@ func (f *front) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		rw.view = specView(rw.view)
 	}
 	s.mux.ServeHTTP(rw, r)
+}
+
+// serveMetrics answers GET /metrics. A server that is open to its machine has no key
+// for the programs there to know.
+func (f *front) serveMetrics(w *response, r *http.Request, s *server) {
+	if !f.gate.open() {
+		if err := f.gate.authenticate(s.dialect, w, r); err != nil {
+			s.writeError(w, r, err)
+			return
+		}
+	}
+	w.Header().Set("Content-Type", "text/plain; version=0.0.4; charset=utf-8")
+	_, _ = w.Write(f.metrics(r.Context())) // fails only for a client that is gone
 }
 
 // server returns the one for the request's dialect. If the request speaks none

@@ -135,6 +135,43 @@ func TestFront(t *testing.T) {
 	}
 }
 
+// TestMetricsNeedAKey checks who reads the metrics.
+func TestMetricsNeedAKey(t *testing.T) {
+	const text = "up 1\n"
+	keys := func(c *Config) { c.Keys = []string{"sk-right"} }
+	metrics := func(c *Config) { c.Metrics = func(context.Context) []byte { return []byte(text) } }
+	tokens := func(c *Config) { c.Tokens = new(tokensByName) }
+	for name, tc := range map[string]struct {
+		change []func(*Config)
+		key    string
+		host   string
+		status int
+	}{
+		"key":                   {[]func(*Config){metrics, keys}, "sk-right", "example.org", 200},
+		"wrong key":             {[]func(*Config){metrics, keys}, "sk-wrong", "localhost", 401},
+		"no key":                {[]func(*Config){metrics, keys}, "", "localhost", 401},
+		"no key, tokens":        {[]func(*Config){metrics, tokens}, "", "localhost", 401},
+		"open":                  {[]func(*Config){metrics}, "", "localhost", 200},
+		"open, rebound name":    {[]func(*Config){metrics}, "", "evil.example", 403},
+		"open, without metrics": {nil, "", "localhost", 404},
+	} {
+		h := newHarness(t, func(c *Config) {
+			for _, change := range tc.change {
+				change(c)
+			}
+		})
+		r := httptest.NewRequest("GET", "/metrics", nil)
+		r.Host = tc.host
+		if tc.key != "" {
+			r.Header.Set("Authorization", "Bearer "+tc.key)
+		}
+		w := h.serve(r)
+		if w.Code != tc.status || (w.Code == 200) != (w.Body.String() == text) {
+			t.Errorf("%s: got status %d and %q, want %d", name, w.Code, w.Body, tc.status)
+		}
+	}
+}
+
 func TestHeadersAndForm(t *testing.T) {
 	h := newHarness(t, nil)
 	w := h.do("POST", "/v1/threads", `{"metadata":{"html":"<a&b>"}}`)

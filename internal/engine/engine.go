@@ -135,6 +135,8 @@ type Engine struct {
 	full    bool // a run had to wait: look for it when one ends
 	wg      sync.WaitGroup
 
+	executed map[understudy.RunStatus]int // guarded by mu
+
 	ingesting    map[*ingestion]struct{} // guarded by mu
 	moreToIngest bool                    // somebody asked for more while all were busy; guarded by mu
 	segments     segmentCache
@@ -154,6 +156,7 @@ func New(c Config) *Engine {
 	return &Engine{
 		Config:    c,
 		running:   make(map[string]*job),
+		executed:  make(map[understudy.RunStatus]int),
 		ingesting: make(map[*ingestion]struct{}),
 		segments:  segmentCache{capacity: c.IndexMemory},
 		sweep:     make(chan struct{}, 1),
@@ -186,6 +189,27 @@ func (e *Engine) start(runID string) {
 		defer e.ended(runID)
 		e.execute(ctx, runID)
 	})
+}
+
+// Stats counts what an engine does.
+type Stats struct {
+	Running   int                          // runs executed now
+	Ingesting int                          // files being put into vector stores now
+	Executed  map[understudy.RunStatus]int // executions since New, by what the run was at their end; requires_action is an end, too
+}
+
+// Stats returns the counts.
+func (e *Engine) Stats() Stats {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return Stats{Running: len(e.running), Ingesting: len(e.ingesting), Executed: maps.Clone(e.executed)}
+}
+
+// count records the end of an execution.
+func (e *Engine) count(status understudy.RunStatus) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.executed[status]++
 }
 
 func (e *Engine) ended(runID string) {
@@ -339,5 +363,6 @@ func (e *Engine) execute(ctx context.Context, runID string) {
 	if err := x.work(ctx); err != nil {
 		x.end(ctx, cause(ctx, err))
 	}
+	e.count(x.run.Status)
 	x.log.Info("run", "status", x.run.Status, "duration", time.Since(start).Round(time.Microsecond), "turns", x.turns)
 }

@@ -49,7 +49,7 @@ func BenchmarkFirstCell(b *testing.B) {
 					time.Sleep(time.Millisecond)
 				}
 				began := time.Now()
-				s, err := m.pool.take(b.Context(), m.config.Limits)
+				s, _, err := m.pool.take(b.Context(), m.config.Limits)
 				handover = append(handover, time.Since(began))
 				if err != nil {
 					b.Fatal(err)
@@ -84,7 +84,7 @@ func BenchmarkStart(b *testing.B) {
 			for b.Loop() {
 				time.Sleep(20 * time.Millisecond)
 				began := time.Now()
-				s, err := m.pool.take(b.Context(), m.config.Limits)
+				s, _, err := m.pool.take(b.Context(), m.config.Limits)
 				times = append(times, time.Since(began))
 				if err != nil {
 					b.Fatal(err)
@@ -113,7 +113,7 @@ func BenchmarkIdleMemory(b *testing.B) {
 			var private, charged float64
 			n := 0
 			for b.Loop() {
-				s, err := m.pool.take(b.Context(), m.config.Limits)
+				s, _, err := m.pool.take(b.Context(), m.config.Limits)
 				if err != nil {
 					b.Fatal(err)
 				}

@@ -22,6 +22,8 @@ type driver interface {
 	makeVolume(ctx context.Context) (*volume, error)
 	// dropVolume removes a volume that no live process uses.
 	dropVolume(volume *volume)
+	// usage measures what the sessions take.
+	usage() Usage
 	// report says what isolation the sessions of start have.
 	report() Report
 	// close kills every session and removes what the driver made.

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"os"
 	"slices"
@@ -38,6 +39,7 @@ type jailDriver struct {
 	users   []int // free session users, root only
 	live    map[*session]bool
 	closed  bool
+	jails   int // that were started
 	base    Report
 }
 
@@ -117,6 +119,17 @@ func (d *jailDriver) measure(ctx context.Context) error {
 
 func (d *jailDriver) report() Report { return d.base }
 
+func (d *jailDriver) usage() Usage {
+	d.mu.Lock()
+	u := Usage{Restarts: max(0, d.jails-1)}
+	sessions := slices.Collect(maps.Keys(d.live))
+	d.mu.Unlock()
+	for _, s := range sessions {
+		u.Memory = append(u.Memory, s.used())
+	}
+	return u
+}
+
 // jail returns a live generation, making one if there is none.
 func (d *jailDriver) jail(ctx context.Context) (*jail, error) {
 	select {
@@ -154,6 +167,7 @@ func (d *jailDriver) jail(ctx context.Context) (*jail, error) {
 		}
 	})
 	d.current = fresh
+	d.jails++
 	return fresh, nil
 }
 

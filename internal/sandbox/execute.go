@@ -38,13 +38,11 @@ func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, err
 		s.link.process.kill()
 	}
 	result := Result{Status: m.wait(ctx, x)}
-	if result.Status != StatusOK && result.Status != StatusError {
-		m.count(result.Status, s.link == nil)
-	}
 	cut := x.sink.finish()
 	x.deliver()
 	result.Outputs = x.shown.take()
 	result.Duration = time.Since(began)
+	m.countCell(result, s.link == nil)
 	result.Files = m.changes(s)
 	unsaved := m.save(ctx, s, cell.Keep)
 	result.Notice = joinNotices(s.takeNotice(), m.explain(s, result.Status, cell.Keep != nil), cut, unsaved)
@@ -164,14 +162,4 @@ func joinNotices(notices ...string) string {
 		}
 	}
 	return strings.Join(said, " ")
-}
-
-// count records that a cell ended its session.
-func (m *Manager) count(status Status, lost bool) {
-	if !lost {
-		return
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.stats.Killed[string(status)]++
 }

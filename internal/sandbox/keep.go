@@ -218,10 +218,19 @@ func (m *Manager) save(ctx context.Context, s *keyed, keep Keeper) (notice strin
 			delete(fit, name)
 			left = append(left, name)
 		}
+		m.countSaved(sizeOf(fit, changed))
 		maps.Copy(w.failed, failed)
 		w.version, w.kept = version, fit
 	}
 	return w.tell(left, s.passed, m.config.Limits)
+}
+
+// sizeOf returns the bytes of those files that are there.
+func sizeOf(files map[string]fileState, names []string) (bytes int64) {
+	for _, name := range names {
+		bytes += files[name].size
+	}
+	return bytes
 }
 
 // choose returns the files that are to be kept: all but unchanged inputs, or as

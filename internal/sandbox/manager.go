@@ -32,14 +32,6 @@ type Manager struct {
 	ending   sync.WaitGroup
 }
 
-// Stats counts sessions.
-type Stats struct {
-	Live    int            // bound to a key
-	Pooled  int            // ready for a key
-	Started int            // bound to a key since New
-	Killed  map[string]int // ended since New, by reason: expired, deleted, timeout, out_of_memory, …
-}
-
 // keyed is what a key has: a volume, and a process unless that died.
 type keyed struct {
 	key     string
@@ -72,7 +64,7 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 	if c.Dir == "" {
 		return nil, errors.New("sandbox: Config.Dir is required")
 	}
-	m := &Manager{config: c, sessions: map[string]*keyed{}, stats: Stats{Killed: map[string]int{}}}
+	m := &Manager{config: c, sessions: map[string]*keyed{}, stats: Stats{Killed: map[string]int{}, Cells: map[Status]int{}}}
 	d, err := newDriver(ctx, c)
 	if ctx.Err() != nil {
 		if d != nil {
@@ -107,20 +99,6 @@ func (m *Manager) Report() Report { return m.report }
 
 // Limits returns the limits of a session, defaults filled in.
 func (m *Manager) Limits() Limits { return m.config.Limits }
-
-// Stats returns the counts of now.
-func (m *Manager) Stats() Stats {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	s := m.stats
-	s.Live = len(m.sessions)
-	if m.pool != nil {
-		s.Pooled = m.pool.size()
-	}
-	s.Killed = make(map[string]int, len(m.stats.Killed))
-	maps.Copy(s.Killed, m.stats.Killed)
-	return s
-}
 
 // Close kills every session and removes everything the Manager made. Cells that
 // run end with StatusDied.
@@ -188,10 +166,12 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	defer func() { <-s.turn }()
 	asked := time.Now()
 	limits, refused := m.allow(cell)
-	if err := m.provide(ctx, s, limits, cell.Keep); err != nil {
+	from, err := m.provide(ctx, s, limits, cell.Keep)
+	if err != nil {
 		return Result{}, err
 	}
 	handover := time.Since(asked)
+	m.countHandover(from, handover)
 	if err := m.place(ctx, s, cell.Inputs); err != nil {
 		return Result{}, err
 	}
@@ -337,47 +317,56 @@ func (m *Manager) unbind(s *keyed) {
 }
 
 // provide makes sure that the session has a process with these limits.
-func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Keeper) error {
+func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Keeper) (source, error) {
 	version, err := m.renew(ctx, s, keep)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	if s.link != nil {
 		select {
 		case <-s.link.process.exited():
-			m.lose(s, "died between two cells")
+			m.lose(s, "died between two cells", "died")
 		case <-s.link.broken:
-			m.lose(s, "broke the protocol between two cells")
+			m.lose(s, "broke the protocol between two cells", string(StatusProtocolError))
 		default:
 			if adapt(s, limits) {
-				return nil
+				return fromBefore, nil
 			}
-			m.lose(s, "was given other limits")
+			m.lose(s, "was given other limits", "other_limits")
 		}
 	}
 	if free := memoryAvailable(); free < minAvailable {
-		return fmt.Errorf("%w: the host has only %d MiB of memory left", ErrBusy, free>>20)
+		return 0, fmt.Errorf("%w: the host has only %d MiB of memory left", ErrBusy, free>>20)
 	}
 	if s.volume == nil {
-		seat, err := m.pool.take(ctx, limits)
+		from, err := m.seat(ctx, s, limits)
 		if err != nil {
-			return err
+			return 0, err
 		}
-		s.limits, s.placed, s.inputs = seat.limits, map[string]bool{}, map[string]fileState{}
 		s.workspace = workspace{version: version, failed: map[string]fileState{}}
-		s.expiry.Reset(m.config.Lifetime)
-		s.before, s.passed, err = seat.volume.list(m.config.Limits.ListedFiles)
-		if err = errors.Join(err, m.bind(s, seat.link, seat.volume)); err != nil || adapt(s, limits) {
-			return err
+		if adapt(s, limits) {
+			return from, nil
 		}
 		m.unbind(s) // nobody has used it: there is nothing to tell
 	}
 	p, v, err := m.restart(ctx, s, limits)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	s.limits = limits
-	return m.bind(s, newLink(p, m.config.Limits), v)
+	return onDemand, m.bind(s, newLink(p, m.config.Limits), v)
+}
+
+// seat gives the session files and a process, from the pool if one is ready there.
+func (m *Manager) seat(ctx context.Context, s *keyed, limits Limits) (source, error) {
+	seat, from, err := m.pool.take(ctx, limits)
+	if err != nil {
+		return 0, err
+	}
+	s.limits, s.placed, s.inputs = seat.limits, map[string]bool{}, map[string]fileState{}
+	s.expiry.Reset(m.config.Lifetime)
+	s.before, s.passed, err = seat.volume.list(m.config.Limits.ListedFiles)
+	return from, errors.Join(err, m.bind(s, seat.link, seat.volume))
 }
 
 // restart starts a process on the session's files. If they belong to a zygote that
@@ -410,8 +399,9 @@ func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process
 	return p, v, err
 }
 
-// lose ends a process that is of no use any more, and remembers what to tell.
-func (m *Manager) lose(s *keyed, what string) {
+// lose ends a process that is of no use any more, counts it, and remembers what to tell.
+func (m *Manager) lose(s *keyed, what, reason string) {
+	m.countLost(reason)
 	m.unbind(s)
 	s.notice = fmt.Sprintf("The session was restarted because it %s: the variables of earlier cells are gone, the files in /mnt/data are kept.", what)
 }

@@ -274,9 +274,43 @@ func TestStats(t *testing.T) {
 	run(t, m, "b", "1")
 	m.Kill("a")
 	run(t, m, "b", "import os; os._exit(0)")
-	want := Stats{Live: 1, Started: 2, Killed: map[string]int{"deleted": 1, "died": 1}}
-	if diff := cmp.Diff(want, m.Stats()); diff != "" {
+	run(t, m, "b", "1/0")
+	got := m.Stats()
+	times := [2]uint64{}
+	for i, h := range []Histogram{got.CellTime, got.OnDemand} {
+		for _, n := range h.Counts {
+			times[i] += n
+		}
+		if h.Sum <= 0 {
+			t.Errorf("got sum %v", h.Sum)
+		}
+	}
+	if want := [2]uint64{4, 3}; times != want {
+		t.Errorf("got %d times of cells and hand-overs, want %d", times, want)
+	}
+	got.CellTime, got.OnDemand = Histogram{}, Histogram{}
+	want := Stats{
+		Live: 1, Started: 2, Killed: map[string]int{"deleted": 1, "died": 1},
+		Cells: map[Status]int{StatusOK: 2, StatusError: 1, StatusDied: 1},
+	}
+	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("stats (-want +got):\n%s", diff)
+	}
+	if u := m.Usage(); len(u.Memory) != 1 || u.Restarts != 0 || u.Memory[0] < 1<<20 && m.Report().Cgroups != "none" {
+		t.Errorf("got usage %+v", u)
+	}
+}
+
+func TestHistogram(t *testing.T) {
+	t.Parallel()
+	var h Histogram
+	for _, d := range []time.Duration{0, time.Millisecond, time.Millisecond + 1, time.Hour} {
+		h.add(d)
+	}
+	want := Histogram{Sum: time.Hour + 2*time.Millisecond + 1}
+	want.Counts[0], want.Counts[1], want.Counts[2], want.Counts[len(want.Counts)-1] = 1, 1, 1, 1
+	if diff := cmp.Diff(want, h); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

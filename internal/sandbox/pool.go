@@ -42,7 +42,7 @@ func newPool(d driver, c Config) *pool {
 func (p *pool) size() int { return len(p.ready) }
 
 // take returns a ready session, which has the limits of Config, or makes one with limits.
-func (p *pool) take(ctx context.Context, limits Limits) (seat, error) {
+func (p *pool) take(ctx context.Context, limits Limits) (seat, source, error) {
 	for {
 		select {
 		case s := <-p.ready:
@@ -55,10 +55,11 @@ func (p *pool) take(ctx context.Context, limits Limits) (seat, error) {
 				p.discard(s)
 				continue
 			default:
-				return s, nil
+				return s, fromPool, nil
 			}
 		default:
-			return p.make(ctx, limits)
+			s, err := p.make(ctx, limits)
+			return s, onDemand, err
 		}
 	}
 }

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bytes"
 	"context"
+	"maps"
 	"math"
 	"os"
 	"path/filepath"
@@ -30,13 +31,7 @@ func (d *jailDriver) watchMemory(ctx context.Context) {
 			return
 		}
 		d.mu.Lock()
-		sessions := slices.Collect(func(yield func(*session) bool) {
-			for s := range d.live {
-				if !yield(s) {
-					return
-				}
-			}
-		})
+		sessions := slices.Collect(maps.Keys(d.live))
 		d.mu.Unlock()
 		for _, s := range sessions {
 			if used := s.memory(); used > s.mayHold.Load() {
