@@ -54,7 +54,7 @@ func (w *metricsWriter) sandbox(n sandbox.Stats, u sandbox.Usage) {
 	w.sample(float64(sum))
 	w.family("understudy_sandbox_memory_max_bytes", "gauge", "Memory of the largest code session.")
 	w.sample(float64(most))
-	w.family("understudy_sandbox_restarts_total", "counter", "How often what makes code sessions died or failed, and was started anew.")
+	w.family("understudy_sandbox_restarts_total", "counter", "How often what makes code sessions died, failed or grew, and was started anew.")
 	w.sample(float64(u.Restarts))
 	w.family("understudy_sandbox_saved_bytes_total", "counter", "Bytes of files that were kept from code sessions.")
 	w.sample(float64(n.SavedBytes))
