@@ -10,7 +10,7 @@ from IPython.core.formatters import IPythonDisplayFormatter, catch_format_error
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from . import hints, kernel, values
+from . import hints, kernel, tracebacks, values
 
 
 class Hook(DisplayHook):
@@ -78,10 +78,10 @@ class Shell(InteractiveShell):
 
     system_piped = system_raw = system
 
-    def showtraceback(self, exc_tuple=None, *args, **kwargs):
-        """Show a traceback, but not a thousand frames of it: formatting each takes 2 ms."""
-        shorten(exc_tuple[2] if exc_tuple else sys.exc_info()[2])
-        super().showtraceback(exc_tuple, *args, **kwargs)
+    def cell_name(self, name):
+        """What to call the file of a cell, None for other files."""
+        number = self.compile._filename_map.get(name)
+        return None if number is None else f"Cell In[{number}]"
 
     def _showtraceback(self, etype, evalue, stb):
         kernel.display.traceback(self.InteractiveTB.stb2text(stb) + hints.behind(evalue))
@@ -106,20 +106,6 @@ class Shell(InteractiveShell):
                 delattr(sys, name)
 
 
-def shorten(trace, ends=25):
-    """Cut the middle out of a long traceback, and its end where that is the agent's own:
-    the handler of an interrupt."""
-    frames = []
-    while trace is not None:
-        frames.append(trace)
-        trace = trace.tb_next
-    if len(frames) > 1 and frames[-1].tb_frame.f_code.co_filename == kernel.__file__:
-        frames.pop()
-        frames[-1].tb_next = None
-    if len(frames) > 4 * ends:
-        frames[ends - 1].tb_next = frames[-ends]
-
-
 def make():
     config = Config()
     config.HistoryManager.enabled = False
@@ -137,6 +123,8 @@ def make():
             except Exception:  # the spelling differs between releases
                 continue
     warnings.filterwarnings("ignore", message="To exit: use")
+    shell.InteractiveTB.structured_traceback = (
+        lambda kind, error, trace, *args, **kwargs: [tracebacks.render(error, trace, shell.cell_name)])
     formatter = shell.display_formatter
     formatter.active_types = [*kernel.IMAGE_TYPES, *kernel.TEXT_TYPES]
     formatter.ipython_display_formatter = Presenter(parent=formatter)

@@ -4,10 +4,9 @@ import ast
 import builtins
 import linecache
 import sys
-import traceback
 import types
 
-from . import hints, kernel, values
+from . import hints, kernel, tracebacks, values
 
 
 class Shell:
@@ -52,16 +51,17 @@ class Shell:
             kernel.display.traceback(f"SystemExit: {error}")
             return "error"
         except BaseException as error:
-            trace = error.__traceback__
-            while trace is not None and not trace.tb_frame.f_code.co_filename.startswith("<cell"):
-                trace = trace.tb_next
-            lines = traceback.format_exception(type(error), error, trace)
-            kernel.display.traceback("".join(lines) + hints.behind(error))
+            kernel.display.traceback(tracebacks.render(error, error.__traceback__, cell_name) + hints.behind(error))
             return "error"
         return "ok"
 
     def report_interrupt(self):
         kernel.display.traceback("KeyboardInterrupt")
+
+
+def cell_name(name):
+    """What to call the file of a cell, None for other files."""
+    return f"Cell In[{name[6:-1]}]" if name.startswith("<cell ") else None
 
 
 def show(*shown):
