@@ -125,3 +125,22 @@ for t in all:
 		}
 	}
 }
+
+// TestSessionLimitsOfProcessors asks for more processors than the host has: the
+// session gets what there is, and stays the one it was.
+func TestSessionLimitsOfProcessors(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.MaxLimits.CPU = 1024 })
+	if !slices.Contains(m.Report().Controllers, "cpu") {
+		unavailable(t, "the control group of processors")
+	}
+	for _, cpu := range []float64{0, 1024, 0.5} {
+		r, err := m.Run(t.Context(), "k", Cell{Code: "n = globals().get('n', 0) + 1", Limits: SessionLimits{CPU: cpu}})
+		if err != nil || r.Status != StatusOK || r.Notice != "" {
+			t.Fatalf("%g processors: got %q, notice %q, %v", cpu, r.Status, r.Notice, err)
+		}
+	}
+	if got := logs(run(t, m, "k", "n")); got != "3\n" {
+		t.Errorf("got n = %q, want 3: the session was restarted", got)
+	}
+}

@@ -140,9 +140,11 @@ func (m maker) start(c Config, v *volume, l Limits, group *cgroup) map[string]an
 	}
 }
 
-// bounds are the limits of a session's control group.
+// bounds are the limits of a session's control group. Version 1 refuses more processors than
+// the group above has.
 func (m maker) bounds(l Limits) Limits {
 	l.Memory += m.memory
 	l.Processes += m.processes
+	l.CPU = min(l.CPU, hostCPU())
 	return l
 }
