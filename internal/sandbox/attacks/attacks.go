@@ -10,6 +10,7 @@ package attacks
 
 import (
 	"embed"
+	"errors"
 	"fmt"
 	"io/fs"
 	"path"
@@ -19,8 +20,8 @@ import (
 	"time"
 )
 
-// files are the attacks. All begin with what probe.py defines. The header of a file
-// says what is expected:
+// files are the attacks. All begin with what probe.py defines. The comment at the top
+// of a file says what is expected, one field on each line:
 //
 //	# row: the case in the threat model
 //	# tries: what the attacker wants, as the end of a sentence that begins with "tries"
@@ -87,6 +88,7 @@ func All(driver string) ([]Attack, error) {
 // parse reads the header and the steps.
 func (a *Attack) parse(text, driver string) error {
 	a.steps = []step{{session: "first"}}
+	header := true
 	for line := range strings.Lines(text) {
 		if session, ok := strings.CutPrefix(line, "# ==== session: "); ok {
 			a.steps = append(a.steps, step{session: strings.TrimSpace(session)})
@@ -95,28 +97,35 @@ func (a *Attack) parse(text, driver string) error {
 		last := &a.steps[len(a.steps)-1]
 		last.code += line
 		comment, ok := strings.CutPrefix(strings.TrimSpace(line), "# ")
-		if !ok || len(a.steps) > 1 {
+		if header = header && ok; !header {
 			continue
 		}
-		field, value, ok := strings.Cut(comment, ": ")
-		if !ok {
-			continue
-		}
-		if rest, ok := strings.CutPrefix(field, "gvisor "); ok && driver == GVisor {
+		field, value, _ := strings.Cut(comment, ": ")
+		if rest, ok := strings.CutPrefix(field, "gvisor "); ok {
+			if driver != GVisor {
+				continue
+			}
 			field = rest
 		}
 		if err := a.set(field, value, driver); err != nil {
-			return fmt.Errorf("header %s: %w", field, err)
+			return fmt.Errorf("header %q: %w", comment, err)
 		}
 	}
 	if a.Row == 0 || a.Tries == "" {
-		return fmt.Errorf("the header names no row, or does not say what is tried")
+		return errors.New("the header names no row, or does not say what is tried")
 	}
 	return nil
 }
 
-// set takes one field of the header.
+// set takes one field of the header. One that is unknown is an error: what it was to
+// demand would be lost in silence.
 func (a *Attack) set(field, value, driver string) (err error) {
+	only := func(want string) bool {
+		if value != want {
+			err = fmt.Errorf("want %s", want)
+		}
+		return err == nil
+	}
 	switch field {
 	case "row":
 		a.Row, err = strconv.Atoi(value)
@@ -129,17 +138,21 @@ func (a *Attack) set(field, value, driver string) (err error) {
 	case "timeout":
 		a.timeout, err = time.ParseDuration(value + "s")
 	case "outside":
-		a.Outside = value
+		if a.Outside = value; value != "breach" && value != "breach as root" {
+			err = errors.New("want breach, or breach as root")
+		}
 	case "prints":
-		a.anything = value == "anything"
+		a.anything = only("anything")
 	case "distinct":
-		a.distinct = value == "yes"
+		a.distinct = only("yes")
 	case "beside":
-		a.beside = value == "yes"
+		a.beside = only("yes")
 	case "gvisor":
 		if driver == GVisor {
 			a.fine = append(a.fine, value)
 		}
+	default:
+		err = errors.New("there is no such field")
 	}
 	return err
 }

@@ -2,7 +2,6 @@
 # tries: as many processes as it can get. It stops by itself, in case nothing else stops it.
 # lines: 1
 # timeout: 60
-# bomb: yes
 # gvisor status: ok out_of_memory died timeout
 # gvisor lines: 0
 TOO_MANY = 16 * HOST["processes"]

@@ -2,7 +2,6 @@
 # tries: the fork bomb of the shell, whose processes make more of themselves. Only if there is a limit that stops it.
 # status: ok timeout died out_of_memory
 # timeout: 3
-# bomb: yes
 import resource
 import subprocess
 limit = resource.getrlimit(resource.RLIMIT_NPROC)[0]

@@ -2,7 +2,6 @@
 # tries: as many threads as it can get, and stops by itself.
 # lines: 1
 # timeout: 60
-# bomb: yes
 import _thread
 TOO_MANY = 16 * HOST["processes"]
 made = 0
