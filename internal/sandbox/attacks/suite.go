@@ -53,13 +53,17 @@ var goodVerdict = regexp.MustCompile(`^(absent|clean|denied|killed|limited|note|
 
 // Suite runs attacks beside a session that must not notice.
 type Suite struct {
+	// Patience is how long that session may take for 1 + 1; 1 s, if it is not changed.
+	// More is a breach. A machine with much else to do needs more.
+	Patience time.Duration
+
 	sessions Sessions
 	host     *Host
 }
 
 // NewSuite starts the bystander. The caller ends its sessions.
 func NewSuite(ctx context.Context, sessions Sessions, host *Host) (*Suite, error) {
-	s := &Suite{sessions: sessions, host: host}
+	s := &Suite{Patience: time.Second, sessions: sessions, host: host}
 	out, err := sessions.Run(ctx, bystander, "witness = 41\nopen('mine', 'w').write('mine')", time.Minute)
 	if err == nil && out.Status != "ok" {
 		err = fmt.Errorf("a harmless cell ended with %s: %s", out.Status, out.Text)
@@ -194,7 +198,7 @@ func (s *Suite) askBystander(ctx context.Context) []string {
 		if got, want := out.Text, "41 2 mine\n"; got != want || out.Notice != "" {
 			return []string{fmt.Sprintf("the other session answered %q, notice %q, want %q", got, out.Notice, want)}
 		}
-		if took < time.Second {
+		if took < s.Patience {
 			return nil
 		}
 	}
