@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -70,18 +71,18 @@ func (v victim) Run(ctx context.Context, key, code string, timeout time.Duration
 }
 
 // attack runs the chosen attacks of the threat model in the configured sandbox, with its
-// limits, and shows each result as it comes. It removes all it made.
-func (p program) attack(ctx context.Context, cfg *Config, env pyenv.Env, chosen attackChoice, show func(attackResult)) error {
+// limits, and shows each result as it comes. It removes all it made, or says what it could not.
+func (p program) attack(ctx context.Context, cfg *Config, env pyenv.Env, chosen attackChoice, show func(attackResult)) (err error) {
 	dir, err := os.MkdirTemp("", "understudy-doctor-*")
 	if err != nil {
 		return err
 	}
-	defer os.RemoveAll(dir)
+	defer func() { err = errors.Join(err, os.RemoveAll(dir)) }()
 	m, err := sandbox.New(ctx, cfg.sandboxConfig(dir, env, slog.New(slog.DiscardHandler)))
 	if err != nil {
 		return err
 	}
-	defer m.Close()
+	defer func() { err = errors.Join(err, m.Close()) }()
 	report := m.Report()
 	all, err := attacks.All(report.Driver)
 	if err != nil {
@@ -91,7 +92,7 @@ func (p program) attack(ctx context.Context, cfg *Config, env pyenv.Env, chosen 
 	if err != nil {
 		return err
 	}
-	defer host.Close()
+	defer func() { err = errors.Join(err, host.Close()) }()
 	suite, err := attacks.NewSuite(ctx, victim{m}, host)
 	if err != nil {
 		return err

@@ -306,7 +306,7 @@ func examineCode(ctx context.Context, cfg *Config, env *pyenv.Env) (f finding) {
 	report := m.Report()
 	switch {
 	case err != nil:
-		f.Detail, f.Fix = report.Problem, cmp.Or(report.Fix, "see the lines above")
+		f.Detail, f.Fix = cmp.Or(report.Problem, err.Error()), cmp.Or(report.Fix, "see the lines above")
 	case result.Status != sandbox.StatusOK || len(result.Outputs) != 1 || strings.TrimSpace(result.Outputs[0].Logs) != "42":
 		f.Detail = fmt.Sprintf("the test cell ended %s: %+v", result.Status, result.Outputs)
 	default:
