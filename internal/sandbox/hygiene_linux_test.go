@@ -37,7 +37,7 @@ func TestHygiene(t *testing.T) {
 		{"first process", "os.getpid()", "1"},
 		{"only own processes", "[n for n in os.listdir('/proc') if n.isdigit()]", "['1']"},
 		{"no parent", "os.getppid()", "0"},
-		{"environment", "print(sorted(set(os.environ) - {'PYTHONPATH'}))", environment},
+		{"environment", "print(sorted(set(os.environ) - {'PYTHONPATH', 'LD_LIBRARY_PATH'}))", environment}, // which some interpreters need
 		{"start environment", "try: print('canary' in open('/proc/self/environ').read())\nexcept PermissionError: print(False)", "False"},
 		{"environment of a child", "import subprocess; b'canary' in subprocess.check_output('cat /proc/self/environ; env', shell=True)", "False"},
 		{"command line", "[__import__('re').sub('.*/python3[.0-9]*', 'python3', a) for a in open('/proc/self/cmdline').read().split('\\0')[:4]]", script},

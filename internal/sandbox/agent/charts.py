@@ -11,8 +11,14 @@ def describe(figure):
     """Return the axes of a figure and the series in them."""
     axes = [_axes(ax) for ax in figure.axes[:AXES] if ax.get_label() != "<colorbar>"]
     kinds = {series["type"] for ax in axes for series in ax["series"]}
-    title = figure.get_suptitle() or (axes[0]["title"] if len(axes) == 1 else "")
+    title = _title(figure) or (axes[0]["title"] if len(axes) == 1 else "")
     return {"type": kinds.pop() if len(kinds) == 1 else "mixed" if kinds else "other", "title": title, "axes": axes}
+
+
+def _title(figure):
+    if hasattr(figure, "get_suptitle"):
+        return figure.get_suptitle()
+    return figure._suptitle.get_text() if figure._suptitle else ""  # before matplotlib 3.8
 
 
 def _axes(ax):

@@ -36,7 +36,8 @@ def prepare(imports, home):
     with contextlib.suppress(ImportError):
         import matplotlib
         from . import figures, fonts
-        fonts.install(PACKAGES)
+        with contextlib.suppress(AttributeError, TypeError):  # it uses what other releases may lack: charts work without
+            fonts.install(PACKAGES)
         matplotlib.use(f"module://{figures.__name__}")
     values.install()
     for name in COMMON:
@@ -51,7 +52,7 @@ def prepare(imports, home):
     kernel.warm_up(shell)
     if ssl := sys.modules.get("ssl"):
         ssl.RAND_bytes(1)  # 4 MB of tables that each session would make for itself
-    fonts = read_font_cache()
+    font_list = read_font_cache()
     if manager := sys.modules.get("matplotlib.font_manager"):
         with contextlib.suppress(AttributeError):  # it is not the same in every release
             manager._get_font.cache_clear()  # they keep files open, which a session does not inherit
@@ -63,7 +64,7 @@ def prepare(imports, home):
     if sys.version_info[:2] in IMMORTAL and getattr(sys, "_is_gil_enabled", lambda: True)():
         make_immortal()
     gc.freeze()
-    return shell, versions, fonts
+    return shell, versions, font_list
 
 
 def fill_pools(count=3000):
@@ -113,7 +114,7 @@ def read_font_cache():
     return None
 
 
-def start_afresh(fonts):
+def start_afresh(font_list):
     """Replace every piece of state that sessions must not share, though they come from
     one process."""
     for number in range(1, signal.NSIG):
@@ -134,10 +135,11 @@ def start_afresh(fonts):
         uuid._node = random.getrandbits(48) | 1 << 40  # the multicast bit marks a random node
         uuid._last_timestamp = None
     os.environ.update(HOME="/tmp", USER="sandbox", LOGNAME="sandbox", PWD=DATA, TMPDIR="/tmp")
-    if fonts:
+    if font_list:
+        name, content = font_list
         os.makedirs("/tmp/.matplotlib", exist_ok=True)
-        with open(f"/tmp/.matplotlib/{fonts[0]}", "wb") as f:
-            f.write(fonts[1])
+        with open(f"/tmp/.matplotlib/{name}", "wb") as f:
+            f.write(content)
     sys.argv[:] = [""]
     sys.path.insert(0, "")
     gc.enable()
