@@ -176,11 +176,8 @@ func plainName(name string) string {
 // run have made and no message links to: the newest, and no more than a message may have.
 func (x *execution) attachForgotten(ctx context.Context) {
 	x.recallMade(ctx)
-	made := slices.SortedFunc(maps.Keys(x.made), func(a, b string) int {
-		return cmp.Or(cmp.Compare(x.made[b], x.made[a]), cmp.Compare(a, b))
-	})
 	m := x.writing.message
-	for _, name := range made {
+	for _, name := range x.newestMade() {
 		if len(m.Attachments) == understudy.MaxAttachments {
 			return
 		}
@@ -190,18 +187,34 @@ func (x *execution) attachForgotten(ctx context.Context) {
 	}
 }
 
-// noteMade remembers the files that a cell made or changed, without those that are
-// by their names not meant for anybody.
+// noteMade remembers the files that the next cell of this execution made or changed.
 func (x *execution) noteMade(files []sandbox.FileInfo) {
+	x.cells++
+	x.noteMadeBy(x.cells, files)
+}
+
+// earlierCell stands for all cells of earlier executions: they come before the first
+// of this one.
+const earlierCell = -1
+
+// noteMadeBy remembers the files of a cell, without those that are by their names not
+// meant for anybody.
+func (x *execution) noteMadeBy(cell int, files []sandbox.FileInfo) {
 	if x.made == nil {
 		x.made = make(map[string]int)
 	}
-	x.cells++
 	for _, f := range files {
 		if !strings.HasPrefix(f.Path, ".") && !strings.Contains(f.Path, "/.") && !strings.Contains(f.Path, "__pycache__/") {
-			x.made[f.Path] = x.cells
+			x.made[f.Path] = cell
 		}
 	}
+}
+
+// newestMade returns the paths of the files that were noted, those of the last cell first.
+func (x *execution) newestMade() []string {
+	return slices.SortedFunc(maps.Keys(x.made), func(a, b string) int {
+		return cmp.Or(cmp.Compare(x.made[b], x.made[a]), cmp.Compare(a, b))
+	})
 }
 
 // recallMade finds the files that cells of an earlier execution of the run made. A
@@ -224,7 +237,7 @@ func (x *execution) recallMade(ctx context.Context) {
 			earlier = append(earlier, f)
 		}
 	}
-	x.noteMade(earlier)
+	x.noteMadeBy(earlierCell, earlier)
 }
 
 // link is a place in a text that names a file of the sandbox.

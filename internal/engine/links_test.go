@@ -98,3 +98,20 @@ func FuzzFindLinks(f *testing.F) {
 		}
 	})
 }
+
+// TestNewestMade is about which of too many files a message gets.
+func TestNewestMade(t *testing.T) {
+	files := func(names ...string) (all []sandbox.FileInfo) {
+		for _, name := range names {
+			all = append(all, sandbox.FileInfo{Path: name})
+		}
+		return all
+	}
+	var x execution
+	x.noteMade(files("first", "changed", ".hidden", "a/__pycache__/x"))
+	x.noteMade(files("second", "changed"))
+	x.noteMadeBy(earlierCell, files("before"))
+	if diff := cmp.Diff([]string{"changed", "second", "first", "before"}, x.newestMade()); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
+	}
+}
