@@ -51,7 +51,8 @@ func (s fileState) info(name string) FileInfo {
 }
 
 // Files returns the regular files in /mnt/data of key's session by path, inputs
-// included, at most Limits.ListedFiles; none if there is no session.
+// included, at most Limits.ListedFiles; nil if there is no session, or they cannot be
+// listed.
 func (m *Manager) Files(key string) []FileInfo {
 	m.mu.Lock()
 	s := m.sessions[key]

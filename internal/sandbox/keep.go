@@ -311,7 +311,7 @@ func (w *workspace) tell(left []string, passed int, l Limits) string {
 		notice = fmt.Sprintf("Not kept when this session ends: %s. Kept are files that can be read, up to %d MiB and %d files.", someOf(left), l.KeptBytes>>20, l.KeptFiles)
 	}
 	if passed > 0 {
-		notice = joinNotices(notice, fmt.Sprintf("Not kept when this session ends: %d entries of /mnt/data, for their names or their depth, or because they are too many.", passed))
+		notice = joinNotices(notice, fmt.Sprintf("Not kept when this session ends: entries of /mnt/data with unprintable names, too deep in folders, or after the first %d.", l.ListedFiles))
 	}
 	if notice == w.left {
 		return ""
