@@ -50,7 +50,7 @@ bench: build
 	eval "$$($(BIN) setup --data $(DATA) --print-env)" && go run ./internal/bench -server $(BIN)
 
 # bench-sandbox compares the code interpreter with what else runs Python, in three
-# minutes. Peers are pinned and installed into $(DATA)/bench, but for bubblewrap,
+# to five minutes. Peers are pinned and installed into $(DATA)/bench, but for bubblewrap,
 # which has to be there: apt-get install bubblewrap. BENCH="-readme README.md" puts
 # the most telling rows into the README, BENCH=-quick is a short run.
 BENCH ?=
