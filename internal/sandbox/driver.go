@@ -59,6 +59,7 @@ type sessionReport struct {
 	Landlock int    `json:"landlock"`
 	Seccomp  bool   `json:"seccomp"`
 	Proc     string `json:"proc"`
+	Network  bool   `json:"network"`
 }
 
 // volume is the storage of one session's files. It may outlive a process, and

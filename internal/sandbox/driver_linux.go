@@ -98,8 +98,8 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	}
 	s := p.(*session)
 	d.base = Report{
-		Driver: d.maker.name, UserNamespace: true, UniqueUser: privileged() && !d.maker.isolates(), Seccomp: s.report.Seccomp,
-		Landlock: s.report.Landlock, Proc: s.report.Proc, Cgroups: d.cgroups.kind, DataVolume: "tmpfs",
+		Driver: d.maker.name, UserNamespace: j.ready.UserNS, UniqueUser: privileged() && !d.maker.isolates(), Network: s.report.Network,
+		Seccomp: s.report.Seccomp, Landlock: s.report.Landlock, Proc: s.report.Proc, Cgroups: d.cgroups.kind, DataVolume: "tmpfs",
 		Python: j.ready.Python, Shell: j.ready.Shell, Packages: j.ready.Packages, Controllers: []string{},
 	}
 	if s.group != nil {

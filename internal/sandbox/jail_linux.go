@@ -70,7 +70,7 @@ var errTransport = errors.New("no answer from the jail")
 // jailReply is any answer on the control socket.
 type jailReply struct {
 	Error    string            `json:"error"`
-	UserNS   bool              `json:"userns"`
+	UserNS   bool              `json:"userns"` // it is not in the host's first user namespace
 	Ready    bool              `json:"ready"`
 	Python   string            `json:"python"`
 	Packages map[string]string `json:"packages"`

@@ -168,6 +168,9 @@ func TestIsolationIsFull(t *testing.T) {
 func TestReport(t *testing.T) {
 	t.Parallel()
 	full := newManager(t, nil).Report()
+	if !full.UserNamespace || full.Network {
+		t.Errorf("got %v, want a user namespace and no network", full)
+	}
 	if onGVisor() {
 		if full.Level != LevelGVisor || !full.Seccomp {
 			t.Errorf("got %v, want level gvisor", full)

@@ -67,10 +67,19 @@ func (r Report) String() string {
 	return "sandbox " + fields
 }
 
-// grade sets the level from what is in force.
+// grade sets the level from what is in force, and the problem if that is not enough.
 func (r *Report) grade() {
 	switch {
-	case r.Problem != "" || !r.UserNamespace || !r.Seccomp || r.Network:
+	case r.Problem != "":
+	case !r.UserNamespace:
+		r.Problem = "sessions have no user namespace of their own"
+	case !r.Seccomp:
+		r.Problem = "sessions have no system call filter"
+	case r.Network:
+		r.Problem = "sessions can reach a network"
+	}
+	switch {
+	case r.Problem != "":
 		r.Level = LevelNone
 	case r.Driver == DriverGVisor:
 		r.Level = LevelGVisor

@@ -20,7 +20,7 @@ def main(prepare, start):
     ctl = socket.socket(fileno=CTL)
     try:
         config = json.loads(ctl.recv(1 << 20))
-        ready = prepare(config)
+        ready = prepare(config) | {"userns": has_user_namespace()}
     except BaseException:
         send(ctl, {"error": traceback.format_exc()})
         os._exit(1)
@@ -43,6 +43,12 @@ def main(prepare, start):
         send(ctl, reply, passed)
         for fd in passed:
             os.close(fd)
+
+
+def has_user_namespace():
+    """Say whether this is another user namespace than the host's first, which maps every id to itself."""
+    with open("/proc/self/uid_map", encoding="ascii") as f:
+        return f.read().split() != ["0", "0", "4294967295"]
 
 
 def send(ctl, message, fds=()):
