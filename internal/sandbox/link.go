@@ -29,6 +29,7 @@ type link struct {
 	sink   *collector // of the current cell
 	cause  error      // why broken
 	stray  int64      // bytes that belonged to no current cell, since the last began
+	effort int64      // that frames of the current cell cost besides their text
 	nextID uint32
 
 	drain  sync.Mutex // one reader of the pipe at a time
@@ -65,7 +66,7 @@ func (k *link) close() {
 func (k *link) begin(code string, sink *collector) error {
 	k.mu.Lock()
 	k.nextID++
-	k.cell, k.sink, k.stray = k.nextID, sink, 0
+	k.cell, k.sink, k.stray, k.effort = k.nextID, sink, 0, 0
 	cell := k.cell
 	k.mu.Unlock()
 	text, err := json.Marshal(map[string]string{"code": code})
@@ -117,6 +118,28 @@ func (k *link) discard(n int) error {
 	return nil
 }
 
+// What a frame costs the server, in bytes of text: taking it at all, and a byte of JSON.
+const (
+	frameCost = 64
+	jsonCost  = 16
+)
+
+// charge counts what a frame of the current cell costs besides its text, which the
+// collector counts. A session makes frames in a fraction of the time that the server
+// needs for them.
+func (k *link) charge(f frame) error {
+	k.mu.Lock()
+	defer k.mu.Unlock()
+	k.effort += frameCost + jsonCost*int64(len(f.json))
+	if f.kind == frameImage {
+		k.effort += int64(len(f.blob))
+	}
+	if k.effort > k.limits.FloodBytes {
+		return errFlood
+	}
+	return nil
+}
+
 func (k *link) readFrames() {
 	r := bufio.NewReaderSize(k.process.conn(), 16<<10)
 	for {
@@ -148,6 +171,8 @@ func (k *link) handle(f frame) error {
 		if err := k.discard(frameHeader + len(f.json) + len(f.blob)); err != nil {
 			return err
 		}
+	} else if err := k.charge(f); err != nil {
+		return err
 	}
 	switch f.kind {
 	case frameStdout, frameStderr, frameResult, frameError:
