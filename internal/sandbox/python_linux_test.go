@@ -49,3 +49,36 @@ sys.getrefcount(Kept()) < 10`)
 		})
 	}
 }
+
+// TestPrefixIsNotShownWhole gives the interpreter a home that holds more, as ~/.local does.
+func TestPrefixIsNotShownWhole(t *testing.T) {
+	t.Parallel()
+	system, err := filepath.EvalSymlinks("/usr/bin/python3")
+	if err != nil {
+		t.Skip("no Python of the system's: ", err)
+	}
+	prefix := t.TempDir()
+	name := filepath.Base(system)
+	binary, err := os.ReadFile(system)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, folder := range []string{"bin", "lib", "share"} {
+		if err := os.Mkdir(filepath.Join(prefix, folder), 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	for file, text := range map[string][]byte{"bin/" + name: binary, "share/secret": nil, "secret": nil} {
+		if err := os.WriteFile(filepath.Join(prefix, file), text, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	if err := os.Symlink("/usr/lib/"+name, filepath.Join(prefix, "lib", name)); err != nil {
+		t.Fatal(err)
+	}
+	m := newManager(t, func(c *Config) { c.Python, c.Packages = filepath.Join(prefix, "bin", name), "" })
+	r := run(t, m, "k", "import os, sys\nprint(sys.base_prefix, sorted(os.listdir(sys.base_prefix)))")
+	if got, want := logs(r), "/opt/python ['bin', 'lib']\n"; got != want {
+		t.Errorf("got %q, want %q", got, want)
+	}
+}

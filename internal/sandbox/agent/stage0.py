@@ -32,6 +32,8 @@ ETC_WRITTEN = {
     "resolv.conf": "",
     "wgetrc": "tries = 1\n",  # else wget tries twenty times before it says that there is no network
 }
+# What an interpreter needs of its prefix. There may be more in it: ~/.local is a prefix, too.
+PYTHON = ("bin", "include", "lib", "lib64", "ssl")
 DEVICES = ("null", "zero", "full", "random", "urandom")
 READ_ONLY = linux.ATTR_RDONLY | linux.ATTR_NOSUID | linux.ATTR_NODEV
 
@@ -124,7 +126,9 @@ def expose_python(root):
         for folder in ("bin", "lib"):
             expose(root, f"/usr/local/{folder}", f"/usr/local/{folder}")
         return executable
-    expose(root, prefix, "/opt/python")
+    for folder in PYTHON:
+        if os.path.isdir(f"{prefix}/{folder}"):
+            expose(root, f"{prefix}/{folder}", f"/opt/python/{folder}")
     return "/opt/python/" + os.path.relpath(executable, prefix)
 
 
