@@ -85,7 +85,8 @@ func memoryFile(pid int) int64 {
 	return 0
 }
 
-// ownMemory returns the anonymous and the shared memory of a process, in bytes.
+// ownMemory returns the anonymous memory of a process, its page tables included, and the
+// shared memory, in bytes. Memory that is only read has page tables and nothing else.
 func ownMemory(pid int) (anonymous, shared int64) {
 	status, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "status"))
 	for line := range bytes.Lines(status) {
@@ -95,8 +96,8 @@ func ownMemory(pid int) (anonymous, shared int64) {
 		}
 		kilobytes, _ := strconv.ParseInt(string(fields[1]), 10, 64)
 		switch string(fields[0]) {
-		case "RssAnon:":
-			anonymous = kilobytes << 10
+		case "RssAnon:", "VmPTE:":
+			anonymous += kilobytes << 10
 		case "RssShmem:":
 			shared = kilobytes << 10
 		}
