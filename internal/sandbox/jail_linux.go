@@ -87,7 +87,7 @@ type jailReply struct {
 func startJail(ctx context.Context, c Config, m maker, groups *cgroups) (_ *jail, err error) {
 	ctx, cancel := context.WithTimeout(ctx, jailStart)
 	defer cancel()
-	filter, err := seccompFilter(runtime.GOARCH)
+	filter, err := seccompFilter(runtime.GOARCH, m.sharesUser())
 	if err != nil {
 		return nil, err
 	}

@@ -54,6 +54,10 @@ func newMaker(c Config) (maker, error) {
 // gVisor, and not by that user.
 func (m maker) isolates() bool { return m.runsc != "" }
 
+// sharesUser reports whether what code does counts, for the host's kernel, as done by
+// the server's user.
+func (m maker) sharesUser() bool { return !m.isolates() && !privileged() }
+
 // users returns the first of the ids that sessions run as, and how many there are:
 // without root one, the server's own, which is the jail's root.
 func (m maker) users(c Config) (first, count int) {
@@ -79,6 +83,7 @@ func (m maker) prepare(c Config, filter []byte) map[string]any {
 	if m.runsc == "" {
 		return map[string]any{
 			"imports": m.imports, "seccomp": encoded, "landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
+			"epoll": !m.sharesUser(),
 		}
 	}
 	l, most := c.Limits, c.MaxLimits

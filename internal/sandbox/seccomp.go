@@ -138,11 +138,18 @@ func (r argRule) compile() []bpf.Instruction {
 
 // seccompFilter returns the filter for arch (a GOARCH) as the kernel takes it: an
 // array of struct sock_filter in native byte order. Both machines known here are
-// little endian.
-func seccompFilter(arch string) ([]byte, error) {
+// little endian. Where sessions share the server's user, as the kernel of the host
+// counts, it denies epoll: one session could take all watches that the user may have,
+// and the server could take no connection.
+func seccompFilter(arch string, sharedUser bool) ([]byte, error) {
 	table, ok := callTables()[arch]
 	if !ok {
 		return nil, fmt.Errorf("sandbox: no system call filter for %s", arch)
+	}
+	if sharedUser {
+		table.numbers = maps.Clone(table.numbers)
+		delete(table.numbers, "epoll_create")
+		delete(table.numbers, "epoll_create1")
 	}
 	raw, err := bpf.Assemble(seccompProgram(table))
 	if err != nil {

@@ -39,7 +39,7 @@ func TestSeccompGolden(t *testing.T) {
 		if diff := cmp.Diff(string(want), b.String()); diff != "" {
 			t.Errorf("%s: run with -update after checking (-want +got):\n%s", arch, diff)
 		}
-		raw, err := seccompFilter(arch)
+		raw, err := seccompFilter(arch, false)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -47,7 +47,7 @@ func TestSeccompGolden(t *testing.T) {
 			t.Errorf("%s: %d instructions, the kernel takes 4096", arch, n)
 		}
 	}
-	if _, err := seccompFilter("mips"); err == nil {
+	if _, err := seccompFilter("mips", false); err == nil {
 		t.Error("mips: got no error")
 	}
 }
