@@ -49,6 +49,9 @@ type argRule struct {
 func argRules() map[string]argRule {
 	unixOnly := argRule{arg: 0, values: []uint32{1}, match: seccompAllow, other: seccompEPERM} // AF_UNIX
 	unknown := argRule{other: seccompNoSys}
+	// MSG_OOB is a corner of Unix sockets that nobody uses and that was a way into the
+	// kernel (CVE-2025-38236).
+	inBand := func(flags int) argRule { return argRule{arg: flags, mask: 1, match: seccompEPERM, other: seccompAllow} }
 	return map[string]argRule{
 		"clone":       {arg: 0, mask: cloneNamespaces, match: seccompEPERM, other: seccompAllow},
 		"socket":      unixOnly,
@@ -60,7 +63,15 @@ func argRules() map[string]argRule {
 		// TIOCSTI and TIOCLINUX type into the terminal of somebody else.
 		"ioctl": {arg: 1, values: []uint32{0x5412, 0x541c}, match: seccompEPERM, other: seccompAllow},
 		// PR_SET_DUMPABLE, PR_SET_MM, PR_SET_PTRACER undo what the session was given.
-		"prctl": {arg: 0, values: []uint32{4, 35, 0x59616d61}, match: seccompEPERM, other: seccompAllow},
+		"prctl":    {arg: 0, values: []uint32{4, 35, 0x59616d61}, match: seccompEPERM, other: seccompAllow},
+		"sendto":   inBand(3),
+		"recvfrom": inBand(3),
+		"sendmsg":  inBand(2),
+		"recvmsg":  inBand(2),
+		"sendmmsg": inBand(3),
+		"recvmmsg": inBand(3),
+		// MAP_HUGETLB: no limit of a session counts the pages that a host may reserve.
+		"mmap": {arg: 3, mask: 0x40000, match: seccompEPERM, other: seccompAllow},
 		// The arguments of clone3 are behind a pointer, out of sight of a filter; the C
 		// library falls back to clone. io_uring would do calls the filter never sees.
 		"clone3":            unknown,

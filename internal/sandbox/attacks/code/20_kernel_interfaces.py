@@ -1,6 +1,6 @@
 # row: 20
 # tries: the interfaces of the kernel that most of its faults were found in, each by number.
-# lines: 25
+# lines: 26
 import mmap
 page = ctypes.create_string_buffer(4096)
 denied("bpf", raw, "bpf", 0, page, 48)
@@ -20,6 +20,7 @@ for operation in (0, 1, 6, 11, 24):  # get a keyring, join one, describe, read, 
 denied("add_key", raw, "add_key", b"user\0", b"canary\0", b"x", 1, -3)
 denied("request_key", raw, "request_key", b"user\0", b"canary\0", 0, -3)
 denied("fanotify_init", raw, "fanotify_init", 0, 0)
+denied("huge pages", mmap.mmap, -1, 2 << 20, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | 0x40000)
 denied("memfd_secret", raw, "memfd_secret", 0)
 denied("vmsplice", raw, "vmsplice", 1, page, 0, 0)
 denied("shmget", raw, "shmget", 0, 4096, 0o1600)

@@ -1,8 +1,9 @@
 # row: 39
 # tries: to take twice the memory it may have in page tables, for memory that it only reads and that counts for nothing.
 # status: out_of_memory
-# gvisor status: out_of_memory died error ok
+# gvisor status: out_of_memory died error ok timeout
 # timeout: 60
+# gvisor timeout: 3
 # prints: anything
 import mmap
 STEP = 2 << 20  # what one page of page tables is for
