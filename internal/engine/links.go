@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net/url"
 	"path"
+	"regexp"
 	"slices"
 	"strings"
 	"unicode"
@@ -271,6 +272,9 @@ func (l *link) candidates() []string {
 	}
 }
 
+// maxLinks bounds the links of one message that are resolved.
+const maxLinks = 1000
+
 // findLinks returns the places in s that begin with sandbox:, and targets of Markdown
 // links that lie in /mnt/data. Inside the parentheses of a Markdown link a name may
 // hold spaces; elsewhere it ends at white space or a quotation mark.
@@ -278,7 +282,7 @@ func findLinks(s string) []link {
 	var links []link
 	for from := 0; ; {
 		start := nextLink(s, from)
-		if start < 0 {
+		if start < 0 || len(links) == maxLinks {
 			return links
 		}
 		rest := s[start:]
@@ -299,23 +303,22 @@ func findLinks(s string) []link {
 	}
 }
 
+// linkStart is what a link begins with; the bracket before a Markdown link's target
+// is not part of it.
+var linkStart = regexp.MustCompile(linkScheme + `|(\]\(<?)(?:/|file:///)?` + linkFolder)
+
 // nextLink returns where in s, at from or later, something begins that looks like a
 // link; -1 if nothing does.
 func nextLink(s string, from int) int {
-	best := strings.Index(s[from:], linkScheme)
-	if best >= 0 {
-		best += from
+	at := linkStart.FindStringSubmatchIndex(s[from:])
+	switch {
+	case at == nil:
+		return -1
+	case at[3] >= 0:
+		return from + at[3]
+	default:
+		return from + at[0]
 	}
-	for _, opening := range []string{"](", "](<"} {
-		for _, prefix := range []string{"/", "", "file:///"} {
-			if i := strings.Index(s[from:], opening+prefix+linkFolder); i >= 0 {
-				if i += from + len(opening); best < 0 || i < best {
-					best = i
-				}
-			}
-		}
-	}
-	return best
 }
 
 // closing returns where the parenthesis that was open before s closes on the

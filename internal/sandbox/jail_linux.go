@@ -18,6 +18,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"slices"
+	"sync"
 	"sync/atomic"
 	"syscall"
 	"time"
@@ -78,7 +79,6 @@ type jailReply struct {
 	PID      int               `json:"pid"`
 	Into     bool              `json:"into"` // the session was born in its control group
 	Memory   int64             `json:"memory"`
-	Running  bool              `json:"running"`
 	Code     int               `json:"code"`
 	Signal   int               `json:"signal"`
 }
@@ -218,7 +218,12 @@ func startIn(groups *cgroups, cmd *exec.Cmd) error {
 
 // kernelBase is the host id of the jail's root: another one for each server, so
 // that two on one host do not share the limits that the kernel counts by user.
-func kernelBase() int { return firstKernelID + os.Getpid()%kernelRanges*kernelIDs }
+// Process ids are told apart by their namespace: servers in containers all have the same.
+var kernelBase = sync.OnceValue(func() int {
+	var st unix.Stat_t
+	_ = unix.Stat("/proc/self/ns/pid", &st) // without, the process id has to do
+	return firstKernelID + int((uint64(os.Getpid())+st.Ino)%kernelRanges)*kernelIDs
+})
 
 // mapUsers answers the first stage's wish for id maps.
 func (j *jail) mapUsers() error {

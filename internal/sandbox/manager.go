@@ -252,11 +252,14 @@ func (m *Manager) evict() bool {
 			idle = s
 		}
 	}
-	m.mu.Unlock()
-	if idle != nil {
-		m.end(idle.key, idle, "evicted")
+	if idle == nil {
+		m.mu.Unlock()
+		return false
 	}
-	return idle != nil
+	m.detach(idle, "evicted") // with the lock that chose it: no cell comes between
+	m.mu.Unlock()
+	m.finish(idle)
+	return true
 }
 
 // end ends the session of key, only if it is still only where that is not nil. The
@@ -268,11 +271,21 @@ func (m *Manager) end(key string, only *keyed, reason string) {
 		m.mu.Unlock()
 		return
 	}
-	delete(m.sessions, key)
+	m.detach(s, reason)
+	m.mu.Unlock()
+	m.finish(s)
+}
+
+// detach takes the session from its key. The caller holds mu, and calls finish.
+func (m *Manager) detach(s *keyed, reason string) {
+	delete(m.sessions, s.key)
 	s.ended = reason
 	m.stats.Killed[reason]++
 	m.ending.Add(1)
-	m.mu.Unlock()
+}
+
+// finish ends a session that has no key any more, and returns when nothing of it is left.
+func (m *Manager) finish(s *keyed) {
 	defer m.ending.Done()
 	s.expiry.Stop()
 	s.files.RLock()
@@ -395,8 +408,14 @@ func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process
 	s.files.Unlock()
 	m.driver.dropVolume(old)
 	s.before, s.passed, err = v.list(m.config.Limits.ListedFiles)
+	if err != nil {
+		p.kill()
+		<-p.exited()
+		p.release()
+		return nil, nil, err
+	}
 	s.rebase(copied)
-	return p, v, err
+	return p, v, nil
 }
 
 // lose ends a process that is of no use any more, counts it, and remembers what to tell.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"context"
+	"errors"
 	"sync"
 	"time"
 )
@@ -64,8 +65,16 @@ func (p *pool) take(ctx context.Context, limits Limits) (seat, source, error) {
 	}
 }
 
-// make makes a session.
+// make makes a session, in a second jail if the first dies meanwhile.
 func (p *pool) make(ctx context.Context, limits Limits) (seat, error) {
+	s, err := p.tryMake(ctx, limits)
+	if errors.Is(err, errVolumeLost) {
+		s, err = p.tryMake(ctx, limits)
+	}
+	return s, err
+}
+
+func (p *pool) tryMake(ctx context.Context, limits Limits) (seat, error) {
 	v, err := p.driver.makeVolume(ctx)
 	if err != nil {
 		return seat{}, err

@@ -34,7 +34,7 @@ def behind(error):
 def chain(error):
     """Return an exception and those that led to it, a bounded number."""
     seen = []
-    while isinstance(error, BaseException) and error not in seen and len(seen) < 16:
+    while isinstance(error, BaseException) and not any(error is one for one in seen) and len(seen) < 16:
         seen.append(error)
         error = error.__cause__ or error.__context__
     return seen
@@ -60,7 +60,7 @@ def about(error):
 
 def about_system(error):
     place = os.path.abspath(error.filename) if isinstance(error.filename, str) else ""
-    outside = bool(place) and not place.startswith(WRITABLE)
+    outside = bool(place) and not any(place == top or place.startswith(f"{top}/") for top in WRITABLE)
     match error.errno:
         case errno.EROFS:
             return WRITE_HERE

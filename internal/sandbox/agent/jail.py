@@ -76,7 +76,7 @@ def reap(request, fds):
     """Collect a dead session; say how it died."""
     pid, status = os.waitpid(request["pid"], os.WNOHANG)
     if pid == 0:
-        return {"running": True}, ()
+        raise ChildProcessError(f"process {request['pid']} still runs")
     code = os.waitstatus_to_exitcode(status)
     return {"code": max(code, 0), "signal": max(-code, 0)}, ()
 
