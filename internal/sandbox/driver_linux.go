@@ -98,7 +98,7 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	}
 	s := p.(*session)
 	d.base = Report{
-		Driver: d.maker.name, UserNamespace: j.ready.UserNS, UniqueUser: privileged() && !d.maker.isolates(), Network: s.report.Network,
+		Driver: d.maker.name, UserNamespace: j.ready.UserNS, UniqueUser: privileged() && !d.maker.ownKernel, Network: s.report.Network,
 		Seccomp: s.report.Seccomp, Landlock: s.report.Landlock, Proc: s.report.Proc, Cgroups: d.cgroups.kind, DataVolume: "tmpfs",
 		Python: j.ready.Python, Shell: j.ready.Shell, Packages: j.ready.Packages, Controllers: []string{},
 	}
@@ -194,7 +194,7 @@ func (d *jailDriver) tryVolume(ctx context.Context) (*volume, error) {
 			return nil, ErrBusy
 		}
 		v.uid = d.users[0]
-		if !d.maker.isolates() {
+		if !d.maker.ownKernel {
 			d.users = d.users[1:] // the longest unused first
 		}
 		v.host = hostID{switched: true, id: kernelBase() + v.uid}
@@ -227,7 +227,7 @@ func (d *jailDriver) dropVolume(v *volume) {
 }
 
 func (d *jailDriver) freeUser(uid int) {
-	if uid == 0 || d.maker.isolates() {
+	if uid == 0 || d.maker.ownKernel {
 		return
 	}
 	d.mu.Lock()
@@ -371,7 +371,7 @@ func (s *session) open() ([]*os.File, error) {
 
 // begin waits until the session is isolated and ready for a cell.
 func (s *session) begin(ctx context.Context) error {
-	if s.driver.maker.isolates() {
+	if s.driver.maker.greeted {
 		if err := s.greet(); err != nil {
 			return err
 		}

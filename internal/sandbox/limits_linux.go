@@ -15,7 +15,7 @@ func (s *session) limit(l Limits) (Limits, error) {
 	s.mu.Lock() // and the process id stays this session's
 	defer s.mu.Unlock()
 	m := s.driver.maker
-	if s.reaped || (m.isolates() && l.Processes != s.limits.Processes) {
+	if s.reaped || (m.ownKernel && l.Processes != s.limits.Processes) {
 		return s.limits, errFixed
 	}
 	if l.Memory < s.limits.Memory && s.used() > m.bounds(l).Memory {

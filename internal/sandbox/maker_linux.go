@@ -17,6 +17,10 @@ type maker struct {
 	name   string // of the driver
 	script string // in agent
 	runsc  string // gVisor's program, "" without
+	// ownKernel says that a session talks to a kernel of its own, which keeps it apart
+	// from the others although all have the same user.
+	ownKernel bool
+	greeted   bool // a session waits for a hello frame before it is ready
 	// What a session takes besides what its code does.
 	memory    int64
 	processes int
@@ -42,7 +46,8 @@ func newMaker(c Config) (maker, error) {
 			return maker{}, fmt.Errorf("%w: %w", errNoRunsc, err)
 		}
 		return maker{
-			name: c.Driver, script: "gvisor.py", runsc: runsc, memory: 128 << 20, processes: 128, imports: warmImports,
+			name: c.Driver, script: "gvisor.py", runsc: runsc, ownKernel: true, greeted: true,
+			memory: 128 << 20, processes: 128, imports: warmImports,
 			atOnce: max(2, runtime.NumCPU()),
 		}, nil
 	default:
@@ -50,13 +55,9 @@ func newMaker(c Config) (maker, error) {
 	}
 }
 
-// isolates reports whether the sessions of one user are apart from each other by
-// gVisor, and not by that user.
-func (m maker) isolates() bool { return m.runsc != "" }
-
 // sharesUser reports whether what code does counts, for the host's kernel, as done by
 // the server's user.
-func (m maker) sharesUser() bool { return !m.isolates() && !privileged() }
+func (m maker) sharesUser() bool { return !m.ownKernel && !privileged() }
 
 // users returns the first of the ids that sessions run as, and how many there are:
 // without root one, the server's own, which is the jail's root.
@@ -64,7 +65,7 @@ func (m maker) users(c Config) (first, count int) {
 	switch {
 	case !privileged():
 		return 0, 1
-	case m.isolates():
+	case m.ownKernel:
 		return firstUser, 1
 	default:
 		return firstUser, userCount(c)
@@ -80,7 +81,7 @@ func userCount(c Config) int {
 // prepare is what the second stage has to know; filter is the system call filter.
 func (m maker) prepare(c Config, filter []byte) map[string]any {
 	encoded := base64.StdEncoding.EncodeToString(filter)
-	if m.runsc == "" {
+	if !m.ownKernel {
 		return map[string]any{
 			"imports": m.imports, "seccomp": encoded, "landlock": !c.without.landlock, "proc": !c.without.proc, "collapse": true,
 			"epoll": !m.sharesUser(),
@@ -119,7 +120,7 @@ func (m maker) greeting(l Limits) map[string]any {
 // control group they have to do what they can; with one they are wide enough for the
 // most that a cell may ask for, since hardly anybody may raise them.
 func (m maker) rlimits(c Config, v *volume, l Limits, group *cgroup) map[string]int64 {
-	if m.isolates() {
+	if m.ownKernel {
 		return map[string]int64{"CORE": 1} // of gVisor's own processes; it holds the limits of the code
 	}
 	limits := commonLimits(l)

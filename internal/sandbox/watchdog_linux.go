@@ -55,7 +55,7 @@ func (s *session) memory() int64 {
 	pids := []int{first}
 	for i := 0; i < len(pids) && i < 4096; i++ {
 		anonymous, shared := ownMemory(pids[i])
-		if s.driver.maker.isolates() {
+		if s.driver.maker.ownKernel {
 			sum, file = sum+anonymous, max(file, shared, memoryFile(pids[i]))
 		} else {
 			sum += max(0, anonymous+shared-s.baseline)
