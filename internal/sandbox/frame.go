@@ -12,19 +12,23 @@ const (
 	frameReady byte = iota + 1
 	frameStdout
 	frameStderr
-	frameResult // text of a value; JSON {"data"} if it is data too
-	frameImage  // JSON {"mime"}, and "data" if it shows data; bytes
-	frameError  // text of a traceback
-	frameDone   // JSON doneFrame
-	frameFatal  // the session could not start; JSON {"text"}
-	frameSync   // wants a frameAck with the same JSON part, once all before it is taken
+	frameResult  // text of a value; JSON {"data"} if it is data too
+	frameImage   // JSON {"mime"}, and "data" if it shows data; bytes
+	frameError   // text of a traceback
+	frameDone    // JSON doneFrame
+	frameFatal   // the session could not start; JSON {"text"}
+	frameSync    // wants a frameAck with the same JSON part, once all before it is taken
+	frameInstall // JSON installFrame; wants the wheels and a frameInstalled
+	frameStop    // wants the frameInstalled at once
 )
 
 // Types of frames to the session.
 const (
-	frameExec byte = iota + 64 // JSON {"code"}
+	frameExec byte = iota + 64 // JSON execFrame
 	frameAck
-	frameHello // to a copy of a checkpoint: it was restored
+	frameHello     // to a copy of a checkpoint: it was restored
+	frameWheel     // JSON wheelFrame; bytes
+	frameInstalled // JSON installedFrame
 )
 
 const (

@@ -10,7 +10,7 @@ import (
 func TestHints(t *testing.T) {
 	t.Parallel()
 	m, key := shared(t)
-	needPackages(t, m, "pandas", "plotly")
+	needPackages(t, m, "pandas")
 	const (
 		network = "This sandbox has no network"
 		write   = "Only /mnt/data and /tmp can be written to"

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"bufio"
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -18,11 +19,12 @@ import (
 // sends, all the time, so that a session never blocks on a full socket and the
 // server never waits for one. Everything it reads is untrusted.
 type link struct {
-	process process
-	limits  Limits
-	done    chan doneFrame // end of the current cell
-	broken  chan struct{}  // closed at the first protocol error, or flood
-	readers sync.WaitGroup
+	process   process
+	limits    Limits
+	installer Installer      // nil: nothing can be installed
+	done      chan doneFrame // end of the current cell
+	broken    chan struct{}  // closed at the first protocol error, or flood
+	readers   sync.WaitGroup
 
 	mu     sync.Mutex
 	cell   uint32     // current cell, 0 if none
@@ -31,9 +33,19 @@ type link struct {
 	stray  int64      // bytes that belonged to no current cell, since the last began
 	effort int64      // that frames of the current cell cost besides their text
 	nextID uint32
+	// stopInstall ends the installation that the session waits for; nil if there is none.
+	stopInstall context.CancelFunc
+
+	writing sync.Mutex // one writer of a frame at a time
 
 	drain  sync.Mutex // one reader of the pipe at a time
 	buffer []byte     // of readSome, made at its first use
+}
+
+// execFrame begins a cell.
+type execFrame struct {
+	Code    string `json:"code"`
+	Install bool   `json:"install"` // packages can be asked for
 }
 
 // doneFrame ends a cell.
@@ -45,8 +57,8 @@ type doneFrame struct {
 // errFlood says that a cell printed more than Limits.FloodBytes.
 var errFlood = errors.New("too much output")
 
-func newLink(p process, l Limits) *link {
-	k := &link{process: p, limits: l, done: make(chan doneFrame, 1), broken: make(chan struct{})}
+func newLink(p process, c Config) *link {
+	k := &link{process: p, limits: c.Limits, installer: c.Installer, done: make(chan doneFrame, 1), broken: make(chan struct{})}
 	k.readers.Go(k.readFrames)
 	k.readers.Go(k.readPipe)
 	return k
@@ -58,6 +70,9 @@ func (k *link) close() {
 	<-k.process.exited()
 	k.process.conn().Close()
 	k.process.output().Close()
+	k.mu.Lock()
+	k.stopInstalling()
+	k.mu.Unlock()
 	k.readers.Wait()
 	k.process.release()
 }
@@ -69,13 +84,11 @@ func (k *link) begin(code string, sink *collector) error {
 	k.cell, k.sink, k.stray, k.effort = k.nextID, sink, 0, 0
 	cell := k.cell
 	k.mu.Unlock()
-	text, err := json.Marshal(map[string]string{"code": code})
+	text, err := json.Marshal(execFrame{Code: code, Install: k.installer != nil})
 	if err != nil {
 		return fmt.Errorf("sandbox: encode cell: %w", err)
 	}
-	conn := k.process.conn()
-	_ = conn.SetWriteDeadline(time.Now().Add(callTimeout))
-	if _, err := conn.Write(appendFrame(nil, frame{kind: frameExec, cell: cell, json: text})); err != nil {
+	if err := k.send(frame{kind: frameExec, cell: cell, json: text}, callTimeout); err != nil {
 		return fmt.Errorf("sandbox: send cell: %w", err)
 	}
 	return nil
@@ -87,6 +100,7 @@ func (k *link) end() {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.cell, k.sink = 0, nil
+	k.stopInstalling()
 }
 
 // fault returns why the link broke.
@@ -217,6 +231,14 @@ func (k *link) handle(f frame) error {
 		k.done <- done // has room: one end for each cell, and the last one was taken
 	case frameSync:
 		return k.acknowledge(f)
+	case frameInstall:
+		if current {
+			return k.install(f)
+		}
+	case frameStop:
+		k.mu.Lock()
+		k.stopInstalling()
+		k.mu.Unlock()
 	default:
 		return fmt.Errorf("%w: type %d", errFrame, f.kind)
 	}
@@ -267,13 +289,7 @@ func (k *link) acknowledge(f frame) error {
 	if len(f.json) > 32 || len(f.blob) > 0 {
 		return fmt.Errorf("%w: sync of %d bytes", errFrame, len(f.json)+len(f.blob))
 	}
-	conn := k.process.conn()
-	_ = conn.SetWriteDeadline(time.Now().Add(time.Second))
-	_, err := conn.Write(appendFrame(nil, frame{kind: frameAck, cell: f.cell, json: f.json}))
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return fmt.Errorf("%w: answers are not read", errFrame)
-	}
-	return err // else the session is gone
+	return k.send(frame{kind: frameAck, cell: f.cell, json: f.json}, time.Second)
 }
 
 // readPipe collects what subprocesses and C code write to descriptors 1 and 2.

@@ -367,7 +367,7 @@ func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Kee
 		return 0, err
 	}
 	s.limits = limits
-	return onDemand, m.bind(s, newLink(p, m.config.Limits), v)
+	return onDemand, m.bind(s, newLink(p, m.config), v)
 }
 
 // seat gives the session files and a process, from the pool if one is ready there.

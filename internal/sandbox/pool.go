@@ -84,7 +84,7 @@ func (p *pool) tryMake(ctx context.Context, limits Limits) (seat, error) {
 		p.driver.dropVolume(v)
 		return seat{}, err
 	}
-	return seat{link: newLink(process, p.config.Limits), volume: v, limits: limits}, nil
+	return seat{link: newLink(process, p.config), volume: v, limits: limits}, nil
 }
 
 // fill keeps the pool full until ctx ends.

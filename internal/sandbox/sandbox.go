@@ -47,6 +47,7 @@ type Config struct {
 	Lifetime     time.Duration // of a session, from its first cell; default 1 h
 	MaxSessions  int           // live sessions; default 64. One more takes the place of the one idle longest
 	MinIsolation Level         // default LevelNamespaces
+	Installer    Installer     // nil: sessions cannot install packages
 	Logger       *slog.Logger  // default: discard
 
 	without features // only tests set it

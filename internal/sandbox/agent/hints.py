@@ -5,6 +5,10 @@ import errno
 import os
 import re
 import resource
+import shlex
+import typing
+
+from . import kernel
 
 WRITABLE = ("/mnt/data", "/tmp", "/dev/shm")
 SPAWNING = frozenset(("fork", "forkpty", "_fork_exec", "fork_exec", "posix_spawn", "_posixsubprocess"))
@@ -46,6 +50,8 @@ def about(error):
         return about_system(error)
     text = str(error)
     if isinstance(error, ModuleNotFoundError) and error.name and "." not in error.name:
+        if can_install():
+            return f"The package {error.name} is not in this session. Perhaps `%pip install` can get it, under its own name."
         return f"The package {error.name} is not in this sandbox, and there is no network to install it from."
     if isinstance(error, EOFError) and (text == "EOF when reading a line" or raised_in(error) == "getpass.py"):
         return NO_INPUT
@@ -56,6 +62,10 @@ def about(error):
     if isinstance(error, MemoryError):
         return NO_MEMORY
     return None
+
+
+def can_install():
+    return kernel.display.channel is not None and kernel.display.channel.can_install
 
 
 def about_system(error):
@@ -102,12 +112,38 @@ def raised_in(error):
     return os.path.basename(raising_code(error).co_filename)
 
 
-def about_command(command):
-    """Return what to know about a command that is going to fail, or None."""
-    words = os.fsdecode(command) if isinstance(command, (str, bytes)) else " ".join(map(os.fsdecode, command))
-    if INSTALL.match(words.strip()):
-        return NO_INSTALL
+class Installation(typing.NamedTuple):
+    words: list  # behind `pip install`
+    alone: bool  # the command does nothing else
+
+
+def installation(command):
+    """Return what a command is going to install, None if it is no such command."""
+    if isinstance(command, (str, bytes)):
+        return installation_of(os.fsdecode(command))
+    words = [os.fsdecode(word) for word in command]
+    if words[1:2] == ["-c"] and len(words) == 3 and os.path.basename(words[0]).endswith("sh"):
+        return installation_of(words[2])
+    if INSTALL.match(" ".join(words)):
+        return Installation(words[words.index("install") + 1:], True)
     return None
+
+
+def installation_of(text):
+    found = INSTALL.match(text.strip())
+    if not found:
+        return None
+    lexer = shlex.shlex(text.strip()[found.end():], posix=True, punctuation_chars=True)
+    lexer.whitespace_split = True
+    words = []
+    with contextlib.suppress(ValueError):  # a quotation without an end
+        for word in lexer:
+            if word[0] in "();<>|&":
+                if word[0] in "<>" and words and words[-1] in ("1", "2"):
+                    words.pop()  # of a redirection
+                return Installation(words, False)
+            words.append(word)
+    return Installation(words, True)
 
 
 def about_failed(command):

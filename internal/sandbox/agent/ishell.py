@@ -10,7 +10,7 @@ from IPython.core.formatters import IPythonDisplayFormatter, catch_format_error
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
-from . import hints, kernel, tracebacks, values
+from . import hints, kernel, packages, tracebacks, values
 
 
 class Hook(DisplayHook):
@@ -67,11 +67,13 @@ class Shell(InteractiveShell):
         kernel.display.text("The session stays open: there is nothing to exit from.\n")
 
     def system(self, cmd):
-        if hints.about_command(cmd):
-            no_install(cmd)
+        command = self.var_expand(cmd, depth=1)
+        asked = hints.installation(command)
+        if asked and (asked.alone or not hints.can_install()):
+            self.user_ns["_exit_code"] = 0 if install(asked.words) else 1
             return
         sys.stdout.flush()
-        done = subprocess.run(self.var_expand(cmd, depth=1), shell=True, stdin=subprocess.DEVNULL)
+        done = subprocess.run(command, shell=True, stdin=subprocess.DEVNULL)
         self.user_ns["_exit_code"] = done.returncode
         if done.returncode != 0 and (hint := hints.about_failed(cmd)):
             kernel.display.text(f"{hint}\n")
@@ -128,11 +130,23 @@ def make():
     formatter = shell.display_formatter
     formatter.active_types = [*kernel.IMAGE_TYPES, *kernel.TEXT_TYPES]
     formatter.ipython_display_formatter = Presenter(parent=formatter)
-    shell.register_magic_function(no_install, "line", "pip")
-    shell.register_magic_function(no_install, "line", "conda")
+    shell.register_magic_function(pip, "line", "pip")
+    shell.register_magic_function(conda, "line", "conda")
     return shell
 
 
-def no_install(line):
-    """Say why nothing can be installed."""
-    kernel.display.text(f"{hints.NO_INSTALL}\n")
+def pip(line):
+    """The magic %pip, which also goes without a sign. It does what the command does."""
+    Shell.instance().system(f"pip {line}")
+
+
+def conda(line):
+    """The magic %conda: there is pip at best."""
+    kernel.display.text("There is no conda here: use %pip.\n" if hints.can_install() else f"{hints.NO_INSTALL}\n")
+
+
+def install(words):
+    """Install packages, and show what came of it."""
+    ok, text = packages.install(words)
+    kernel.display.text(text if text.endswith("\n") else f"{text}\n")
+    return ok

@@ -10,6 +10,7 @@ import gc
 import io
 import json
 import os
+import select
 import signal
 import socket
 import struct
@@ -17,11 +18,11 @@ import sys
 import threading
 import time
 
-from . import hints, values
+from . import hints, packages, values
 
 HEADER = struct.Struct("<IBII")
-READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL, SYNC = range(1, 10)
-EXEC, ACK = 64, 65
+READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL, SYNC, INSTALL, STOP = range(1, 12)
+EXEC, ACK, HELLO, WHEEL, INSTALLED = range(64, 69)
 
 REPR_LIMIT = 64 << 10
 TRACEBACK_LIMIT = 64 << 10
@@ -45,6 +46,7 @@ class Channel:
         self._interrupted = False
         self._active = False  # a cell runs: an interrupt is for it
         self.cell = 0
+        self.can_install = False  # the server gets packages for sessions
         self._stale = frozenset()
         self._syncs = 0
 
@@ -59,10 +61,7 @@ class Channel:
                 self._sock.sendall(frame)
         finally:
             if main:
-                self._sending = False
-                if self._interrupted:
-                    self._interrupted = False
-                    raise KeyboardInterrupt
+                self._resume()
 
     def receive(self):
         """Return (kind, cell, message, blob) of the next frame; None at the end."""
@@ -90,15 +89,53 @@ class Channel:
         mark = str(self._syncs).encode()
         self._sending = True  # an interrupt waits for the answer
         try:
-            with self._lock:
-                self._sock.sendall(HEADER.pack(HEADER.size - 4 + len(mark), SYNC, self.cell, len(mark)) + mark)
+            self._post(SYNC, mark)
             while (frame := self.receive()) is not None and frame[:3:2] != (ACK, mark):
                 pass
         finally:
-            self._sending = False
-            if self._interrupted:
-                self._interrupted = False
-                raise KeyboardInterrupt
+            self._resume()
+
+    def install(self, arguments, take):
+        """Ask the server for packages, and give each wheel to take(name, data). Return
+        whether it had all of them, and what it said. Main thread only."""
+        parts, stopped = [], False
+        self._sending = True  # an interrupt waits for the server's last word, which then comes at once
+        try:
+            self._post(INSTALL, json.dumps({"arguments": arguments}).encode())
+            while True:
+                if self._interrupted and not stopped:
+                    stopped = True
+                    self._post(STOP)
+                if not select.select([self._sock], [], [], 0.05)[0]:
+                    continue
+                frame = self.receive()
+                if frame is None:
+                    return False, "The server is gone."
+                kind, cell, message, data = frame
+                if cell != self.cell:
+                    continue
+                if kind == INSTALLED:
+                    last = json.loads(message)
+                    return last["ok"], last["text"]
+                if kind == WHEEL and not stopped:
+                    wheel = json.loads(message)
+                    parts.append(data)
+                    if wheel["left"] == 0:
+                        data, parts = b"".join(parts), []
+                        take(wheel["name"], data)
+        finally:
+            self._resume()
+
+    def _post(self, kind, text=b""):
+        with self._lock:
+            self._sock.sendall(HEADER.pack(HEADER.size - 4 + len(text), kind, self.cell, len(text)) + text)
+
+    def _resume(self):
+        """Let the main thread be interrupted again, also by what came meanwhile."""
+        self._sending = False
+        if self._interrupted:
+            self._interrupted = False
+            raise KeyboardInterrupt
 
     def current(self):
         """The cell that what the calling thread prints belongs to: 0 for a thread
@@ -398,7 +435,11 @@ def serve(channel, shell, report):
             return
         kind, cell, message, _ = frame
         if kind == EXEC:
-            run(channel, shell, cell, json.loads(message)["code"])
+            order = json.loads(message)
+            if order["install"]:
+                channel.can_install = True
+                packages.enable()
+            run(channel, shell, cell, order["code"])
 
 
 def reaches_network():
@@ -439,8 +480,10 @@ def before_spawn(channel, event, args):
                 stream.flush()
     with contextlib.suppress(Exception):  # the command may be anything
         command = {"subprocess.Popen": args[1:2], "os.system": args[:1]}.get(event)
-        if command and (hint := hints.about_command(command[0])):
-            display.text(f"{hint}\n")
+        if command and (asked := hints.installation(command[0])):
+            ok, text = packages.install(asked.words)  # a pip that is started then finds it there
+            if not ok:
+                display.text(f"{text}\n")
     with contextlib.suppress(Exception):
         channel.settle()
 
