@@ -145,6 +145,7 @@ type SandboxConfig struct {
 	MinIsolation sandbox.Level   `koanf:"min_isolation"`
 	Limits       LimitsConfig    `koanf:"limits"`
 	MaxLimits    MaxLimitsConfig `koanf:"max_limits"`
+	Pip          PipConfig       `koanf:"pip"`
 }
 
 // MaxLimitsConfig is the most that assistants, threads and runs may ask for; 0 stands for
@@ -350,7 +351,7 @@ func (c *Config) validate(getenv func(string) string) error {
 	if err := c.refuseNegative(); err != nil {
 		return err
 	}
-	if err := c.Sandbox.compareLimits(); err != nil {
+	if err := errors.Join(c.Sandbox.compareLimits(), c.Sandbox.Pip.validate()); err != nil {
 		return err
 	}
 	if e := c.Entra; !e.enabled() && len(e.Audience)+len(e.Principals)+len(e.Roles) > 0 {
@@ -378,6 +379,7 @@ func (c *Config) refuseNegative() error {
 		"sandbox.max_sessions":        float64(c.Sandbox.MaxSessions),
 		"sandbox.lifetime":            c.Sandbox.Lifetime.Seconds(),
 		"sandbox.keep_files_for":      c.Sandbox.KeepFilesFor.Seconds(),
+		"sandbox.pip.timeout":         c.Sandbox.Pip.Timeout.Seconds(),
 		"sandbox.limits.kept_files":   float64(l.KeptFiles),
 		"sandbox.limits.data_files":   float64(l.DataFiles),
 		"sandbox.limits.open_files":   float64(l.OpenFiles),

@@ -15,6 +15,7 @@ import (
 //	understudy.db   the database, with its -wal and -shm
 //	files/          the bytes of files
 //	sandbox/        working folders of code sessions; emptied at every start
+//	wheels/         packages on their way into code sessions; emptied at every start
 //	python/         the Python environment of the code interpreter
 //	lock            held while a server uses the folder
 type dataDir struct {
@@ -68,6 +69,7 @@ func makeDataDir(path string) error {
 func (d *dataDir) database() string { return filepath.Join(d.path, "understudy.db") }
 func (d *dataDir) files() string    { return filepath.Join(d.path, "files") }
 func (d *dataDir) sandbox() string  { return filepath.Join(d.path, "sandbox") }
+func (d *dataDir) wheels() string   { return filepath.Join(d.path, "wheels") }
 
 // close lets go of the folder.
 func (d *dataDir) close() error { return d.lock.Close() }

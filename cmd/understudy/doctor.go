@@ -124,6 +124,9 @@ func examineAll(ctx context.Context, cfg *Config, getenv func(string) string, sh
 	if cfg.Entra.enabled() {
 		show(examineEntra(ctx, cfg))
 	}
+	if cfg.Sandbox.Pip.enabled() && env != nil {
+		show(examinePip(ctx, cfg, *env, getenv))
+	}
 	return env
 }
 
@@ -276,6 +279,22 @@ func examineEntra(ctx context.Context, cfg *Config) finding {
 		return f
 	}
 	return finding{Name: f.Name, State: stateOK, Detail: fmt.Sprintf("the issuer has %d usable keys", keys)}
+}
+
+// examinePip looks for what installs packages; it does not ask the index.
+func examinePip(ctx context.Context, cfg *Config, env pyenv.Env, getenv func(string) string) finding {
+	f := finding{Name: "pip", State: stateMissing}
+	dir, err := os.MkdirTemp("", "understudy-doctor-*")
+	if err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	defer os.RemoveAll(dir)
+	if _, err := cfg.Sandbox.Pip.source(ctx, dir, env, getenv, slog.New(slog.DiscardHandler)); err != nil {
+		f.Detail = err.Error()
+		return f
+	}
+	return finding{Name: f.Name, State: stateOK, Detail: "code may install " + strings.Join(cfg.Sandbox.Pip.Allow, ", ")}
 }
 
 // examineCode runs Python as the server would.

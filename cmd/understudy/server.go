@@ -12,6 +12,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"time"
 
@@ -77,7 +78,7 @@ func (s *server) open(ctx context.Context, getenv func(string) string, progress 
 		return err
 	}
 	s.closers = append(s.closers, files.Close)
-	if err := s.openSandbox(ctx, data.sandbox(), progress); err != nil {
+	if err := s.openSandbox(ctx, data, getenv, progress); err != nil {
 		return err
 	}
 	ec := engine.Config{
@@ -231,13 +232,13 @@ func localAddresses() []netip.Addr {
 
 // openSandbox starts the code interpreter. A machine that cannot run code gets a
 // server without it, and the log says why.
-func (s *server) openSandbox(ctx context.Context, dir string, progress io.Writer) error {
+func (s *server) openSandbox(ctx context.Context, data *dataDir, getenv func(string) string, progress io.Writer) error {
 	env, err := s.cfg.python(ctx, progress, s.log)
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if err == nil {
-		err = s.startSandbox(ctx, dir, env)
+		err = s.startSandbox(ctx, data, getenv, env)
 	}
 	if err != nil {
 		if _, ok := errors.AsType[*usageError](err); ok {
@@ -249,7 +250,7 @@ func (s *server) openSandbox(ctx context.Context, dir string, progress io.Writer
 	return nil
 }
 
-func (s *server) startSandbox(ctx context.Context, dir string, env pyenv.Env) error {
+func (s *server) startSandbox(ctx context.Context, data *dataDir, getenv func(string) string, env pyenv.Env) error {
 	if s.cfg.Python.Packages == "" {
 		hold, err := env.Hold()
 		if err != nil {
@@ -258,7 +259,16 @@ func (s *server) startSandbox(ctx context.Context, dir string, env pyenv.Env) er
 		s.closers = append(s.closers, hold.Close)
 	}
 	s.log.Info("python", "version", env.Version, "interpreter", env.Python, "packages", env.Packages)
-	m, err := sandbox.New(ctx, s.cfg.sandboxConfig(dir, env, s.log))
+	c := s.cfg.sandboxConfig(data.sandbox(), env, s.log)
+	if pip := s.cfg.Sandbox.Pip; pip.enabled() {
+		source, err := pip.source(ctx, data.wheels(), env, getenv, s.log)
+		if err != nil {
+			return err
+		}
+		c.Installer = source
+		s.log.Info("code may install packages", "allowed", strings.Join(pip.Allow, " "))
+	}
+	m, err := sandbox.New(ctx, c)
 	if err != nil {
 		return err
 	}
