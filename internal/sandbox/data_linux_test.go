@@ -11,11 +11,13 @@ import (
 func TestData(t *testing.T) {
 	t.Parallel()
 	m, key := shared(t)
-	needPackages(t, m, "pandas", "matplotlib", "plotly")
+	needPackages(t, m, "pandas", "matplotlib")
 	chart := func(kind, series string) string {
 		return fmt.Sprintf(`chart {"type":"%s","title":"","axes":[{"title":"","x":{"label":"","scale":"linear"},"y":{"label":"","scale":"linear"},"series":[%s]}]}`, kind, series)
 	}
-	run(t, m, key, "import pandas as pd, matplotlib.pyplot as plt")
+	if r := run(t, m, key, "import pandas as pd, matplotlib.pyplot as plt, plotly"); r.Status != StatusOK {
+		unavailable(t, "Python package plotly")
+	}
 	for _, c := range []struct{ name, code, want string }{
 		{"a table", "pd.DataFrame({'a': [1.5, None], 'b': ['x', 'y']}, index=[7, 8])",
 			`table {"columns":[{"name":"a","dtype":"float64"},{"name":"b","dtype":"str"}],"index":[7,8],"rows":[[1.5,"x"],[null,"y"]],"total_rows":2,"total_columns":2}`},
@@ -27,7 +29,7 @@ func TestData(t *testing.T) {
 		{"bars with names", "plt.bar(['x', 'y'], [1, 2]); plt.show()", chart("bar", `{"type":"bar","label":"","points":[["x",1],["y",2]]}`)},
 		{"bars of pandas", "pd.Series([1, 2], index=['x', 'y']).plot.barh(); plt.show()", chart("barh", `{"type":"barh","label":"","points":[["x",1],["y",2]]}`)},
 		{"periods of pandas", "_ = pd.Series([1, 2], index=pd.date_range('2024-01-01', periods=2), name='s').plot()",
-			chart("line", `{"type":"line","label":"","points":[["2024-01-01",1],["2024-01-02",2]]}`)},
+			chart("line", `{"type":"line","label":"s","points":[["2024-01-01",1],["2024-01-02",2]]}`)},
 		{"dots", "plt.scatter([1], [2]); plt.show()", chart("scatter", `{"type":"scatter","label":"","points":[[1.0,2.0]]}`)},
 		{"a pie", "plt.pie([1, 3], labels=['u', 'v']); plt.show()", chart("pie", `{"type":"pie","label":"","points":[["u",0.25],["v",0.75]]}`)},
 		{"an image", "plt.imshow([[1, 2]]); plt.show()", chart("image", `{"type":"image","label":"","rows":1,"columns":2,"values":[[1,2]]}`)},

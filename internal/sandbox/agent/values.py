@@ -153,7 +153,10 @@ def _change_plotly(module):
     class Renderer(module.ExternalRenderer):
         def render(self, fig):
             from plotly.graph_objects import Figure
-            plotly(Figure(fig, skip_invalid=True))
+            shown = Figure(fig, skip_invalid=True)
+            if "template" not in fig.get("layout", {}):
+                shown.layout.template = None  # not plotly's own, which a new figure gets
+            plotly(shown)
 
     module.renderers["sandbox"] = Renderer()
     module.renderers.default = "sandbox"
