@@ -16,19 +16,20 @@
 //
 // The portable half owns every rule: manager.go and pool.go whose session it is,
 // execute.go how a cell ends, link.go and frame.go the protocol, output.go what is
-// kept of the output, keep.go what of the files, limits.go what limits a cell may have
-// of those in sandbox.go.
-// Everything it reads from a session is untrusted. The driver (driver.go) only starts, connects and kills.
+// kept of the output, keep.go what of the files, install.go how packages get in,
+// limits.go what limits a cell may have of those in sandbox.go. Everything it reads
+// from a session is untrusted. The driver (driver.go) only starts, connects and kills.
 //
 // A driver makes sessions in a jail (agent/stage0.py builds it) that shows little
 // of the host; what makes them there is a maker (maker_linux.go).
 //
 // The zygote is an interpreter that imports numpy, pandas, matplotlib and IPython
 // once, and is forked for each session (agent/zygote.py), which takes milliseconds
-// and shares the memory of the libraries. Each fork becomes the first process of new PID, mount, network, IPC,
-// UTS and cgroup namespaces below a user namespace, joins its control group, drops
-// every capability, and installs Landlock and a system call filter before it reads
-// its first cell (agent/kernel.py). Killing that process kills all of the session.
+// and shares the memory of the libraries. Each fork becomes the first process of
+// new PID, mount, network, IPC, UTS and cgroup namespaces below a user namespace,
+// joins its control group or is born there, drops every capability, and installs
+// Landlock and a system call filter before it reads its first cell (agent/kernel.py).
+// Killing that process kills all of the session.
 //
 // gVisor is the other maker: agent/gvisor.py takes a checkpoint of an interpreter
 // that has imported the same (agent/guest.py), and restores a copy for each session,
