@@ -71,19 +71,22 @@ func readFrame(r io.Reader, limit int) (frame, error) {
 
 // readBody reads n bytes, trusting n only as far as bytes arrive.
 func readBody(r io.Reader, n int) ([]byte, error) {
-	const step = 1 << 20
-	body := make([]byte, 0, min(n, step))
-	for len(body) < n {
-		start := len(body)
-		body = append(body, make([]byte, min(n-start, step))...)
-		if _, err := io.ReadFull(r, body[start:]); err != nil {
+	const first = 1 << 20
+	body := make([]byte, min(n, first))
+	for filled := 0; ; {
+		if _, err := io.ReadFull(r, body[filled:]); err != nil {
 			if err == io.EOF {
 				err = io.ErrUnexpectedEOF
 			}
 			return nil, err
 		}
+		if filled = len(body); filled == n {
+			return body, nil
+		}
+		more := make([]byte, min(n, 2*filled))
+		copy(more, body)
+		body = more
 	}
-	return body, nil
 }
 
 // appendFrame appends the encoding of f to b.

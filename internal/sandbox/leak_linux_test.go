@@ -66,7 +66,7 @@ func TestNothingIsLeft(t *testing.T) {
 	round := func() {
 		m := newManager(t, func(c *Config) {
 			c.Dir, c.Pool, c.Limits.Memory = dir, 2, 300<<20
-			c.Limits.CellTimeout, c.Limits.Grace = 200*time.Millisecond, 200*time.Millisecond
+			c.Limits.CellTimeout, c.Limits.Grace = 300*time.Millisecond, 200*time.Millisecond
 		})
 		for i, code := range []string{
 			"1",
@@ -79,7 +79,10 @@ func TestNothingIsLeft(t *testing.T) {
 		} {
 			key := fmt.Sprint(i)
 			run(t, m, key, code)
-			run(t, m, key, "open('x', 'w').write('x')")
+			r, err := m.Run(t.Context(), key, Cell{Code: "open('x', 'w').write('x')", Timeout: 20 * time.Second})
+			if err != nil || r.Status != StatusOK {
+				t.Fatal(r, err)
+			}
 			f, err := m.Open(key, "x")
 			if err != nil {
 				t.Fatal(err)
