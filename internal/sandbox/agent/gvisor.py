@@ -114,7 +114,8 @@ def restore(config, request, fds, groups):
     linux.close_from(3)
     while True:
         if signal.sigwait({signal.SIGINT, signal.SIGCHLD}) == signal.SIGINT:
-            runsc(config, "kill", NAME, "INT", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            kill = runsc(config, "kill", NAME, "INT", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+            kill.wait()  # else many would be on their way, and the last come long after the cell's end
             continue
         with contextlib.suppress(ChildProcessError):
             while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
