@@ -60,14 +60,10 @@ func chooseAttacks(value string) (attackChoice, error) {
 // victim is the sandbox as the attacks use it.
 type victim struct{ *sandbox.Manager }
 
-// Run runs a cell and puts its output together.
+// Run implements [attacks.Sessions].
 func (v victim) Run(ctx context.Context, key, code string, timeout time.Duration) (attacks.Outcome, error) {
 	r, err := v.Manager.Run(ctx, key, sandbox.Cell{Code: code, Timeout: timeout})
-	var text strings.Builder
-	for _, o := range r.Outputs {
-		text.WriteString(o.Logs)
-	}
-	return attacks.Outcome{Status: string(r.Status), Text: text.String(), Notice: r.Notice}, err
+	return attacks.Outcome{Status: string(r.Status), Text: r.Text(), Notice: r.Notice}, err
 }
 
 // attack runs the chosen attacks of the threat model in the configured sandbox, with its

@@ -166,7 +166,7 @@ func TestBornInControlGroup(t *testing.T) {
 		"with mp.Pool(2) as p: print(p.map(abs, [-1, 2]))\n"+
 		"t = threading.Thread(target=lambda: signal.pthread_kill(threading.main_thread().ident, signal.SIGUSR1))\n"+
 		"signal.signal(signal.SIGUSR1, lambda *a: print('signalled'))\nt.start(); t.join()")
-	if got, want := logs(r), "1 1 1\n[1, 2]\nsignalled\n"; got != want {
+	if got, want := r.Text(), "1 1 1\n[1, 2]\nsignalled\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	d := m.driver.(*jailDriver)
@@ -229,12 +229,12 @@ func TestControlGroupsHold(t *testing.T) {
 		t.Errorf("got %d processes in the group, want the session and its child", got)
 	}
 	r := run(t, m, "k", "import time\nt, used = time.time(), time.process_time()\nwhile time.time() < t + 2: pass\ntime.process_time() - used < 1")
-	if got := logs(r); got != "True\n" {
+	if got := r.Text(); got != "True\n" {
 		t.Errorf("with a fifth of a processor: got %q", got)
 	}
 	r = run(t, m, "k", "if os.fork() == 0:\n    bytearray(1 << 30)\nos.wait()")
 	if r.Status != StatusOutOfMemory {
-		t.Errorf("out of memory in a child: got status %q, logs %q", r.Status, logs(r))
+		t.Errorf("out of memory in a child: got status %q, logs %q", r.Status, r.Text())
 	}
 	m.Kill("k")
 	if _, err := os.Stat(group); err == nil {

@@ -115,7 +115,7 @@ func TestZygoteGrows(t *testing.T) {
 	run(t, m, "last", "x = 2")
 	d.maxGrowth = maxGrowth
 	for key, want := range map[string]string{"before": "1\n", "last": "2\n"} {
-		if r := run(t, m, key, "x"); logs(r) != want || r.Notice != "" {
+		if r := run(t, m, key, "x"); r.Text() != want || r.Notice != "" {
 			t.Errorf("%s: got %+v, want %q and no notice", key, r, want)
 		}
 	}

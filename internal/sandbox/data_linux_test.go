@@ -55,7 +55,7 @@ func TestData(t *testing.T) {
 			continue
 		}
 		if diff := cmp.Diff(c.want, all); diff != "" || r.Status != StatusOK {
-			t.Errorf("%s: %s (-want +got):\n%s\n%s", c.name, r.Status, diff, logs(r))
+			t.Errorf("%s: %s (-want +got):\n%s\n%s", c.name, r.Status, diff, r.Text())
 		}
 	}
 }

@@ -57,7 +57,7 @@ func TestEnds(t *testing.T) {
 				t.Fatal(err)
 			}
 			if r.Status != c.status {
-				t.Errorf("got status %q, want %q; logs: %.300q", r.Status, c.status, logs(r))
+				t.Errorf("got status %q, want %q; logs: %.300q", r.Status, c.status, r.Text())
 			}
 			if took := time.Since(began); took > 20*time.Second {
 				t.Errorf("took %v", took)
@@ -66,7 +66,7 @@ func TestEnds(t *testing.T) {
 				t.Error("got no notice")
 			}
 			r = run(t, m, c.name, "import os; print('kept' in globals(), os.listdir())")
-			if got, want := logs(r), map[bool]string{true: "True ['kept']\n", false: "False ['kept']\n"}[c.keeps]; got != want {
+			if got, want := r.Text(), map[bool]string{true: "True ['kept']\n", false: "False ['kept']\n"}[c.keeps]; got != want {
 				t.Errorf("afterwards: got %q, want %q", got, want)
 			}
 			if fresh := strings.Contains(r.Notice, "variables"); fresh == c.keeps {
@@ -98,8 +98,8 @@ func TestOutOfMemory(t *testing.T) {
 		hard := m.Report().Cgroups != "none"
 		switch {
 		case name == "impossible":
-			if r.Status != StatusError || !strings.Contains(logs(r), "MemoryError") {
-				t.Errorf("%s: got %q %q, want a MemoryError", name, r.Status, logs(r))
+			if r.Status != StatusError || !strings.Contains(r.Text(), "MemoryError") {
+				t.Errorf("%s: got %q %q, want a MemoryError", name, r.Status, r.Text())
 			}
 		case name == "in a child", name == "in /mnt/data":
 			// The kernel chooses whom to kill, and what the size limit of the volume stops first.
@@ -108,12 +108,12 @@ func TestOutOfMemory(t *testing.T) {
 			}
 		case hard && r.Status != StatusOutOfMemory:
 			t.Errorf("%s: got status %q, want %q", name, r.Status, StatusOutOfMemory)
-		case !hard && r.Status != StatusOutOfMemory && !strings.Contains(logs(r), "MemoryError"):
-			t.Errorf("%s: got status %q and logs %q", name, r.Status, logs(r))
+		case !hard && r.Status != StatusOutOfMemory && !strings.Contains(r.Text(), "MemoryError"):
+			t.Errorf("%s: got status %q and logs %q", name, r.Status, r.Text())
 		}
 		m.Kill(name)
 	}
-	if got := logs(run(t, m, "other", "x")); got != "1\n" {
+	if got := run(t, m, "other", "x").Text(); got != "1\n" {
 		t.Errorf("the other session: got %q, want it unharmed", got)
 	}
 }
@@ -140,7 +140,7 @@ except OSError as e:
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got := logs(r); got != "11\n" && !onGVisor() {
+	if got := r.Text(); got != "11\n" && !onGVisor() {
 		t.Errorf("got %q, want EAGAIN", got)
 	}
 	began := time.Now()
@@ -160,7 +160,7 @@ func TestCancelWhileRunning(t *testing.T) {
 	if err != nil || r.Status != StatusInterrupted {
 		t.Errorf("got %q, %v, want interrupted", r.Status, err)
 	}
-	if got := logs(run(t, m, key, "x")); got != "5\n" {
+	if got := run(t, m, key, "x").Text(); got != "5\n" {
 		t.Errorf("got %q, want the variable kept", got)
 	}
 }
@@ -204,7 +204,7 @@ said = threading.Event()
 threading.Thread(target=late, daemon=True).start()
 `)
 	r := run(t, m, key, "go.set(); said.wait(); print('now')")
-	if got := logs(r); got != "now\n" {
+	if got := r.Text(); got != "now\n" {
 		t.Errorf("got %q, want only what the cell itself printed", got)
 	}
 }
@@ -218,7 +218,7 @@ func TestFloodBetweenCells(t *testing.T) {
 	} {
 		run(t, m, "k", code)
 		<-m.sessions["k"].link.process.exited()
-		if r := run(t, m, "k", "1 + 1"); logs(r) != "2\n" || r.Notice == "" {
+		if r := run(t, m, "k", "1 + 1"); r.Text() != "2\n" || r.Notice == "" {
 			t.Errorf("%s: afterwards got %+v, want a fresh session", code, r)
 		}
 	}

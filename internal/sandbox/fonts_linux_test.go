@@ -28,7 +28,7 @@ func TestFonts(t *testing.T) {
 	t.Parallel()
 	m, key := shared(t)
 	needPackages(t, m, "matplotlib", "numpy")
-	if got := logs(run(t, m, key, "import importlib.util as u\nall(u.find_spec(n) for n in ('noto_cjk_sans_otc', 'manimgx_fonts'))")); got != "True\n" {
+	if got := run(t, m, key, "import importlib.util as u\nall(u.find_spec(n) for n in ('noto_cjk_sans_otc', 'manimgx_fonts'))").Text(); got != "True\n" {
 		unavailable(t, "packages with fonts; prepare the environment anew (understudy setup)")
 	}
 	run(t, m, key, fontProbe)
@@ -59,8 +59,8 @@ func TestFonts(t *testing.T) {
 		{"PDF and SVG", "plt.plot([1]); plt.title('图 हि 🚀'); plt.savefig('x.pdf'); plt.savefig('x.svg'); plt.close()\nTrue"},
 		{"a child process", "import subprocess, sys\nsubprocess.run([sys.executable, '-c', 'import matplotlib.font_manager as f; print(f.findfont(\"SimHei\"))'], capture_output=True, text=True).stdout.strip().endswith('CJK-Regular.ttc')"},
 	} {
-		if r := run(t, m, key, c.code); r.Status != StatusOK || strings.TrimSpace(logs(r)) != "True" {
-			t.Errorf("%s: %s: got %s", c.name, c.code, logs(r))
+		if r := run(t, m, key, c.code); r.Status != StatusOK || strings.TrimSpace(r.Text()) != "True" {
+			t.Errorf("%s: %s: got %s", c.name, c.code, r.Text())
 		}
 	}
 }

@@ -47,7 +47,7 @@ func TestHints(t *testing.T) {
 		{"raised by hand", "raise OSError(1, 'x')", ""},
 		{"with odd attributes", "class E(OSError):\n    errno = property(lambda self: 1/0)\nraise E('x')", ""},
 	} {
-		got := logs(run(t, m, key, c.code))
+		got := run(t, m, key, c.code).Text()
 		hint := got[strings.LastIndex(strings.TrimSuffix(got, "\n"), "\n")+1:]
 		if c.want == "" {
 			if strings.Contains(got, "Hint:") {

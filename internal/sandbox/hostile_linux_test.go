@@ -31,7 +31,7 @@ type hostile struct{ *Manager }
 
 func (h hostile) Run(ctx context.Context, key, code string, timeout time.Duration) (attacks.Outcome, error) {
 	r, err := h.Manager.Run(ctx, key, Cell{Code: code, Timeout: timeout})
-	return attacks.Outcome{Status: string(r.Status), Text: logs(r), Notice: r.Notice}, err
+	return attacks.Outcome{Status: string(r.Status), Text: r.Text(), Notice: r.Notice}, err
 }
 
 // hostileHost is what there is to find in the tests.

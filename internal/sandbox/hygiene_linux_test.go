@@ -77,7 +77,7 @@ func TestHygiene(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			r := run(t, m, "k", c.code)
-			if got := strings.TrimSpace(logs(r)); got != c.want || r.Status != StatusOK {
+			if got := strings.TrimSpace(r.Text()); got != c.want || r.Status != StatusOK {
 				t.Errorf("got %s\nwant %s", got, c.want)
 			}
 		})
@@ -111,7 +111,7 @@ func TestRandomnessIsNotShared(t *testing.T) {
 	seen := map[string]string{}
 	for _, key := range []string{"a", "b", "c"} {
 		for _, code := range sources {
-			got := logs(run(t, m, key, code))
+			got := run(t, m, key, code).Text()
 			if before, ok := seen[code+got]; ok {
 				t.Errorf("%s: sessions %s and %s both have %s", code, before, key, got)
 			}
@@ -125,7 +125,7 @@ func TestFirstCellHasNumberOne(t *testing.T) {
 	m, key := shared(t)
 	needPackages(t, m, "IPython")
 	r := run(t, m, key, "print(len(Out), len(In))\n1/0")
-	if got := logs(r); !strings.HasPrefix(got, "0 2\n") || !strings.Contains(got, "Cell In[1], line 2") {
+	if got := r.Text(); !strings.HasPrefix(got, "0 2\n") || !strings.Contains(got, "Cell In[1], line 2") {
 		t.Errorf("got %q, want a session that starts counting at one", got)
 	}
 }
@@ -142,7 +142,7 @@ import warnings, logging
 print([w for w in warnings.filters if w[0] == 'error'], logging.getLogger().handlers)
 `)
 	want := "[] [] 100.0\n[] []\n"
-	if diff := cmp.Diff(want, logs(r)); diff != "" {
+	if diff := cmp.Diff(want, r.Text()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -157,7 +157,7 @@ func TestInterruptBetweenCells(t *testing.T) {
 		if err := m.sessions["k"].link.process.interrupt(); err != nil {
 			t.Fatal(err)
 		}
-		if r := run(t, m, "k", "print(x)"); logs(r) != "1\n" || r.Status != StatusOK || r.Notice != "" {
+		if r := run(t, m, "k", "print(x)"); r.Text() != "1\n" || r.Status != StatusOK || r.Notice != "" {
 			t.Fatalf("got %+v, want the session to go on", r)
 		}
 	}

@@ -83,7 +83,7 @@ func TestInstall(t *testing.T) {
 			key := t.Name()
 			t.Cleanup(func() { m.Kill(key) })
 			r := run(t, m, key, c.code)
-			got := logs(r)
+			got := r.Text()
 			for _, want := range c.want {
 				if !strings.Contains(got, want) {
 					t.Errorf("got %q, want %q in it", got, want)
@@ -121,10 +121,10 @@ func TestInstallStops(t *testing.T) {
 	for _, name := range []string{"hang", "flood"} {
 		r, err := m.Run(t.Context(), name, Cell{Code: "x = 1\n%pip install " + name, Timeout: time.Second})
 		if err != nil || r.Status != StatusTimeout || !strings.Contains(r.Notice, "goes on with its variables") {
-			t.Errorf("%s: got %v %q %v %s", name, r.Status, r.Notice, err, logs(r))
+			t.Errorf("%s: got %v %q %v %s", name, r.Status, r.Notice, err, r.Text())
 		}
 		<-ended
-		if got := logs(run(t, m, name, "print(x)")); got != "1\n" {
+		if got := run(t, m, name, "print(x)").Text(); got != "1\n" {
 			t.Errorf("%s: afterwards got %q", name, got)
 		}
 	}
@@ -182,9 +182,9 @@ func TestHostileInstall(t *testing.T) {
 			key := t.Name()
 			r := run(t, m, key, send+c.code)
 			if r.Status != c.want {
-				t.Errorf("got %v %s, want %v", r.Status, logs(r), c.want)
+				t.Errorf("got %v %s, want %v", r.Status, r.Text(), c.want)
 			}
-			if got := logs(run(t, m, key, "print('next')")); got != "next\n" {
+			if got := run(t, m, key, "print('next')").Text(); got != "next\n" {
 				t.Errorf("afterwards got %q", got)
 			}
 		})
@@ -196,8 +196,8 @@ func TestInstalledLibraries(t *testing.T) {
 	t.Parallel()
 	m, key := shared(t)
 	needPackages(t, m, "pandas")
-	got := logs(run(t, m, key, "import shutil, pandas._libs.lib as lib, os, ctypes\n"+
-		"os.makedirs('/tmp/.packages')\nprint(bool(ctypes.CDLL(shutil.copy(lib.__file__, '/tmp/.packages/copy.so'))))"))
+	got := run(t, m, key, "import shutil, pandas._libs.lib as lib, os, ctypes\n"+
+		"os.makedirs('/tmp/.packages')\nprint(bool(ctypes.CDLL(shutil.copy(lib.__file__, '/tmp/.packages/copy.so'))))").Text()
 	if got != "True\n" {
 		t.Errorf("got %q", got)
 	}

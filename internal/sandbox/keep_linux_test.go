@@ -144,7 +144,7 @@ func TestFilesOutliveTheirSession(t *testing.T) {
 	k.m.Kill(k.key)
 
 	r = k.run(show + "print(int(os.stat('a.txt').st_mtime), 'x' in globals(), os.listdir('d'))")
-	if got, want := logs(r), "a.txt 1\nd/e/b 22\n1000000000 False ['e']\n"; got != want {
+	if got, want := r.Text(), "a.txt 1\nd/e/b 22\n1000000000 False ['e']\n"; got != want {
 		t.Errorf("in the next session: got %q, want %q", got, want)
 	}
 	if r.Notice != freshSession {
@@ -165,8 +165,8 @@ func TestKeptFilesAfterDeath(t *testing.T) {
 	k.run("open('a', 'w').write('1')\nimport os; os._exit(1)") // its files are saved all the same
 	k.want(map[string]string{"a": "1"})
 	r := k.run(show)
-	if logs(r) != "a 1\n" || !strings.Contains(r.Notice, "fresh session") {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r.Text() != "a 1\n" || !strings.Contains(r.Notice, "fresh session") {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 	if k.shelf.saves != 1 {
 		t.Errorf("got %d saves, want 1: nothing changed since", k.shelf.saves)
@@ -181,8 +181,8 @@ func TestKeptFilesAfterLifetime(t *testing.T) {
 		t.Errorf("got status %q and notice %q, want died, expired and kept", r.Status, r.Notice)
 	}
 	r = k.run(show)
-	if logs(r) != "a 1\n" || r.Notice != freshSession {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r.Text() != "a 1\n" || r.Notice != freshSession {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 }
 
@@ -191,8 +191,8 @@ func TestKeptFilesAfterEviction(t *testing.T) {
 	k := &keeping{t: t, m: newManager(t, func(c *Config) { c.MaxSessions = 1 }), key: "k"}
 	k.run("open('a', 'w').write('1')")
 	run(t, k.m, "other", "1")
-	if r := k.run(show); logs(r) != "a 1\n" || r.Notice != freshSession {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r := k.run(show); r.Text() != "a 1\n" || r.Notice != freshSession {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 }
 
@@ -208,7 +208,7 @@ func TestKeptFilesOfALostJail(t *testing.T) {
 	}
 	<-k.m.sessions["k"].link.process.exited()
 	r := k.run("x = 1\n"+show, in)
-	if got, want := logs(r), "a 1\nfile-1 input\nin.csv input\n"; got != want {
+	if got, want := r.Text(), "a 1\nfile-1 input\nin.csv input\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 	if k.want(map[string]string{"a": "1"}); k.shelf.saves != 1 {
@@ -226,7 +226,7 @@ func TestInputsAreNotKept(t *testing.T) {
 	k.want(map[string]string{"out": "o", "b.csv": "b!", "file-2": "b!"})
 	k.m.Kill(k.key)
 	r := k.run(show, a, b, c)
-	if diff := cmp.Diff("a.csv a\nb.csv b!\nc.csv c\nfile-1 a\nfile-2 b!\nfile-3 c\nout o\n", logs(r)); diff != "" {
+	if diff := cmp.Diff("a.csv a\nb.csv b!\nc.csv c\nfile-1 a\nfile-2 b!\nfile-3 c\nout o\n", r.Text()); diff != "" {
 		t.Errorf("in the next session (-want +got):\n%s", diff)
 	}
 }
@@ -238,8 +238,8 @@ func TestKeptFileBecomesFolder(t *testing.T) {
 	k.run("shutil.rmtree('a'); open('a', 'w').write('3'); os.remove('c'); os.mkdir('c'); open('c/d', 'w').write('4')")
 	k.want(map[string]string{"a": "3", "c/d": "4"})
 	k.m.Kill(k.key)
-	if r := k.run(show); logs(r) != "a 3\nc/d 4\n" || r.Notice != freshSession {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r := k.run(show); r.Text() != "a 3\nc/d 4\n" || r.Notice != freshSession {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 }
 
@@ -276,8 +276,8 @@ func TestKeptFilesLeaveRoomForInputs(t *testing.T) {
 	k.run("open('hole', 'w').truncate(900_000); open('a', 'w').write('1')", in)
 	k.m.Kill(k.key)
 	r := k.run("import os; print(os.path.getsize('in.csv'), open('a').read(), os.path.exists('hole'))", in)
-	if logs(r) != "600000 1 False\n" || !strings.Contains(r.Notice, "could not be restored: hole.") {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r.Text() != "600000 1 False\n" || !strings.Contains(r.Notice, "could not be restored: hole.") {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 }
 
@@ -323,8 +323,8 @@ func TestSaveFails(t *testing.T) {
 	k.want(map[string]string{"a": "1"})
 	k.shelf.files["lost"] = keptBytes{content: "x", lost: true}
 	k.m.Kill(k.key)
-	if r := k.run(show); logs(r) != "a 1\n" || !strings.Contains(r.Notice, "could not be restored: lost.") {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r := k.run(show); r.Text() != "a 1\n" || !strings.Contains(r.Notice, "could not be restored: lost.") {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 }
 
@@ -335,12 +335,12 @@ func TestStaleSession(t *testing.T) {
 	k.run("x = 1\nopen('a', 'w').write('1')")
 	k.shelf.version++
 	k.shelf.files = map[string]keptBytes{"b": {content: "2"}}
-	if r := k.run(show + "print('x' in globals())"); logs(r) != "b 2\nFalse\n" || r.Notice != freshSession {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r := k.run(show + "print('x' in globals())"); r.Text() != "b 2\nFalse\n" || r.Notice != freshSession {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 	k.shelf.version, k.shelf.files = 0, nil // all was dropped
-	if r := k.run(show); logs(r) != "" || !strings.Contains(r.Notice, "variables and files of earlier cells are gone") {
-		t.Errorf("got %q and notice %q", logs(r), r.Notice)
+	if r := k.run(show); r.Text() != "" || !strings.Contains(r.Notice, "variables and files of earlier cells are gone") {
+		t.Errorf("got %q and notice %q", r.Text(), r.Notice)
 	}
 }
 

@@ -48,9 +48,9 @@ func TestSessionLimitsOfMemory(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		short := r.Status == StatusOutOfMemory || strings.Contains(logs(r), "MemoryError")
+		short := r.Status == StatusOutOfMemory || strings.Contains(r.Text(), "MemoryError")
 		if !short && r.Status != StatusOK {
-			t.Fatalf("%s: got status %q and logs %q", key, r.Status, logs(r))
+			t.Fatalf("%s: got status %q and logs %q", key, r.Status, r.Text())
 		}
 		return !short, r
 	}
@@ -59,8 +59,8 @@ func TestSessionLimitsOfMemory(t *testing.T) {
 		if fits, r := cell(key, large, take); !fits {
 			t.Fatalf("%s: 420 MiB do not fit into %d: %q %q", key, large, r.Status, r.Notice)
 		}
-		if _, r := cell(key, 0, "len(b)"); !strings.Contains(logs(r), "440401920") || r.Notice != "" {
-			t.Errorf("%s: a lower limit took a session that holds more: got %q, notice %q", key, logs(r), r.Notice)
+		if _, r := cell(key, 0, "len(b)"); !strings.Contains(r.Text(), "440401920") || r.Notice != "" {
+			t.Errorf("%s: a lower limit took a session that holds more: got %q, notice %q", key, r.Text(), r.Notice)
 		}
 		cell(key, 0, "del b")
 		for deadline := time.Now().Add(10 * time.Second); onGVisor() && time.Now().Before(deadline); { // it gives memory back when it has time
@@ -77,8 +77,8 @@ func TestSessionLimitsOfMemory(t *testing.T) {
 	if fits, r := cell("later", 0, "x = 1; open('f', 'w').write('f')"); !fits || r.Notice != "" {
 		t.Fatalf("got %q, notice %q", r.Status, r.Notice)
 	}
-	if fits, r := cell("later", large, take+"\nopen('f').read()"); !fits || !strings.Contains(logs(r), "f") {
-		t.Errorf("more memory later: got %q and logs %q", r.Status, logs(r))
+	if fits, r := cell("later", large, take+"\nopen('f').read()"); !fits || !strings.Contains(r.Text(), "f") {
+		t.Errorf("more memory later: got %q and logs %q", r.Status, r.Text())
 	}
 }
 
@@ -117,7 +117,7 @@ for t in all:
 		if slices.Contains(m.Report().Controllers, "pids") && !onGVisor() && strings.Contains(r.Notice, "variables") {
 			t.Errorf("%d processes: the session was restarted: %q", c.processes, r.Notice)
 		}
-		if got := logs(r); isRoot() && !strings.Contains(got, c.want) { // else all sessions share some
+		if got := r.Text(); isRoot() && !strings.Contains(got, c.want) { // else all sessions share some
 			t.Errorf("%d processes: got %q, want %q", c.processes, got, c.want)
 		}
 		if !strings.Contains(r.Notice, c.notice) || (c.notice == "" && strings.Contains(r.Notice, "allows")) {
@@ -137,7 +137,7 @@ func TestSessionLimitsOfProcessors(t *testing.T) {
 			t.Fatalf("%g processors: got %q, notice %q, %v", cpu, r.Status, r.Notice, err)
 		}
 	}
-	if got := logs(run(t, m, "k", "n")); got != "3\n" {
+	if got := run(t, m, "k", "n").Text(); got != "3\n" {
 		t.Errorf("got n = %q, want 3: the session was restarted", got)
 	}
 }

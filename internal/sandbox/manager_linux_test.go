@@ -62,9 +62,9 @@ func TestCells(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			r := run(t, m, key, c.code)
 			if r.Status != c.status {
-				t.Errorf("got status %q, want %q; logs:\n%s", r.Status, c.status, logs(r))
+				t.Errorf("got status %q, want %q; logs:\n%s", r.Status, c.status, r.Text())
 			}
-			if got := logs(r); !strings.Contains(got, c.want) {
+			if got := r.Text(); !strings.Contains(got, c.want) {
 				t.Errorf("got logs %q, want them to contain %q", got, c.want)
 			}
 			if r.Notice != "" {
@@ -103,7 +103,7 @@ func TestIPython(t *testing.T) {
 		{"get_ipython().__class__.__mro__[1].__name__", "'InteractiveShell'\n"},
 	} {
 		r := run(t, m, key, c.code)
-		if got := logs(r); r.Status != StatusOK || !strings.Contains(got, c.want) {
+		if got := r.Text(); r.Status != StatusOK || !strings.Contains(got, c.want) {
 			t.Errorf("%s: got status %q and logs %q, want ok and %q", c.code, r.Status, got, c.want)
 		}
 	}
@@ -182,10 +182,10 @@ func TestOutputArrivesBeforeTheEnd(t *testing.T) {
 	if r.Status != StatusInterrupted || !strings.HasPrefix(streamed.String(), "now\n") {
 		t.Errorf("got status %q and streamed %q, want interrupted and now", r.Status, streamed.String())
 	}
-	if got := logs(r); got != streamed.String() {
+	if got := r.Text(); got != streamed.String() {
 		t.Errorf("streamed %q, but the result has %q", streamed.String(), got)
 	}
-	if r := run(t, m, key, "print('alive')"); logs(r) != "alive\n" || r.Notice != "" {
+	if r := run(t, m, key, "print('alive')"); r.Text() != "alive\n" || r.Notice != "" {
 		t.Errorf("after an interrupt: got %+v, want a session that goes on", r)
 	}
 }
@@ -195,7 +195,7 @@ func TestSessionsAreApart(t *testing.T) {
 	m := newManager(t, nil)
 	run(t, m, "a", "x = 1\nopen('f', 'w').write('a')\nopen('/tmp/f', 'w').write('a')\nopen('/dev/shm/f', 'w').write('a')")
 	r := run(t, m, "b", "import os\nprint('x' in globals(), os.listdir('.'), os.path.exists('/tmp/f'), os.listdir('/dev/shm'))")
-	if got, want := logs(r), "False [] False []\n"; got != want {
+	if got, want := r.Text(), "False [] False []\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -247,7 +247,7 @@ func TestCellsOfAKeyTakeTurns(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if got := logs(run(t, m, key, "n")); got != "8\n" {
+	if got := run(t, m, key, "n").Text(); got != "8\n" {
 		t.Errorf("got n = %q, want 8", got)
 	}
 }
@@ -322,7 +322,7 @@ func TestLifetime(t *testing.T) {
 		t.Errorf("got status %q and notice %q, want died and expired", r.Status, r.Notice)
 	}
 	r = run(t, m, "k", "import os; os.listdir()")
-	if got := logs(r); got != "[]\n" {
+	if got := r.Text(); got != "[]\n" {
 		t.Errorf("files after the end of the session: %q, want none", got)
 	}
 }
@@ -346,7 +346,7 @@ func TestManyAtOnce(t *testing.T) {
 				}
 				r, err := m.Run(ctx, key, Cell{Code: fmt.Sprintf("open('f', 'w').write('x')\nprint(%d)", i)})
 				cancel()
-				if i%4 >= 2 && (err != nil || r.Status != StatusOK || logs(r) != key+"\n") {
+				if i%4 >= 2 && (err != nil || r.Status != StatusOK || r.Text() != key+"\n") {
 					t.Errorf("%s: got %+v, %v", key, r, err)
 				}
 				if i%4 == 3 {
@@ -371,7 +371,7 @@ func TestOutputKeepsItsOrder(t *testing.T) {
 	for i := range 100 {
 		fmt.Fprintf(&want, "p %d\nc %d\n", i, i)
 	}
-	if diff := cmp.Diff(want.String(), logs(r)); diff != "" {
+	if diff := cmp.Diff(want.String(), r.Text()); diff != "" {
 		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
@@ -384,12 +384,12 @@ func TestFullHouse(t *testing.T) {
 	run(t, m, "b", "x = 2")
 	run(t, m, "a", "x += 1")
 	run(t, m, "c", "x = 3")
-	if r := run(t, m, "a", "print(x)"); !strings.Contains(logs(r), "2") {
-		t.Errorf("the busier session is gone: %s %q", r.Status, logs(r))
+	if r := run(t, m, "a", "print(x)"); !strings.Contains(r.Text(), "2") {
+		t.Errorf("the busier session is gone: %s %q", r.Status, r.Text())
 	}
 	r := run(t, m, "b", "print('x' in globals())")
-	if !strings.Contains(logs(r), "False") {
-		t.Errorf("evicted session: %s %q", r.Status, logs(r))
+	if !strings.Contains(r.Text(), "False") {
+		t.Errorf("evicted session: %s %q", r.Status, r.Text())
 	}
 	if got := m.Stats(); got.Live != 2 || got.Killed["evicted"] != 2 {
 		t.Errorf("stats %+v, want 2 live and 2 evicted", got)

@@ -214,8 +214,8 @@ func TestWithoutCgroups(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if r.Status != StatusOutOfMemory && !strings.Contains(logs(r), "MemoryError") {
-			t.Errorf("%s: got status %q and logs %q", name, r.Status, logs(r))
+		if r.Status != StatusOutOfMemory && !strings.Contains(r.Text(), "MemoryError") {
+			t.Errorf("%s: got status %q and logs %q", name, r.Status, r.Text())
 		}
 	}
 }
@@ -232,7 +232,7 @@ func TestWithoutProc(t *testing.T) {
 		{"import multiprocessing as mp\nwith mp.Pool(2) as p: print(p.map(abs, [-1, 2]))", "[1, 2]"},
 	} {
 		r := run(t, m, "k", c.code)
-		if got := strings.TrimSpace(logs(r)); got != c.want {
+		if got := strings.TrimSpace(r.Text()); got != c.want {
 			t.Errorf("%s: got %q, want %q", c.code, got, c.want)
 		}
 	}
@@ -247,15 +247,15 @@ func TestZygoteDies(t *testing.T) {
 	d := m.driver.(*jailDriver)
 	first := d.current
 	killZygote(t, first)
-	if r := run(t, m, "old", "x"); logs(r) != "1\n" || r.Notice != "" {
+	if r := run(t, m, "old", "x"); r.Text() != "1\n" || r.Notice != "" {
 		t.Errorf("the running session: got %+v, want it to go on", r)
 	}
-	if r := run(t, m, "new", "1 + 1"); logs(r) != "2\n" {
+	if r := run(t, m, "new", "1 + 1"); r.Text() != "2\n" {
 		t.Errorf("a new session: got %+v", r)
 	}
 	run(t, m, "old", "os._exit(0)")
 	r := run(t, m, "old", "print('x' in globals(), open('sub/f').read())")
-	if got, want := logs(r), "False kept\n"; got != want {
+	if got, want := r.Text(), "False kept\n"; got != want {
 		t.Errorf("the session after its end: got %q, want %q", got, want)
 	}
 	if f, err := m.Open("old", "sub/f"); err != nil {

@@ -8,6 +8,7 @@ import (
 	"io"
 	"log/slog"
 	"runtime"
+	"strings"
 	"time"
 )
 
@@ -207,6 +208,15 @@ type Result struct {
 	Files    []FileInfo    // files of /mnt/data that the cell added or changed, inputs excluded, by path
 	Handover time.Duration // until the session was there: from the pool, made, or still there from the cell before
 	Duration time.Duration // of the cell in it, without what was saved afterwards
+}
+
+// Text returns all text that the cell showed, one piece after the other.
+func (r Result) Text() string {
+	var b strings.Builder
+	for _, o := range r.Outputs {
+		b.WriteString(o.Logs)
+	}
+	return b.String()
 }
 
 // FileInfo describes a file of a session.

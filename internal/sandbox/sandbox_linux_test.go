@@ -7,7 +7,6 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
 	"testing"
 )
@@ -65,15 +64,6 @@ func run(t testing.TB, m *Manager, key, code string) Result {
 		t.Fatalf("Run(%q): %v", code, err)
 	}
 	return r
-}
-
-// logs returns the text of a result.
-func logs(r Result) string {
-	var b strings.Builder
-	for _, o := range r.Outputs {
-		b.WriteString(o.Logs)
-	}
-	return b.String()
 }
 
 // common is the Manager of the tests that need no other configuration: each would

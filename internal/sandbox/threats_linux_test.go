@@ -143,7 +143,7 @@ for name in ('good.csv', '-rf', 'a b', 'ünïcödé', '日本', '..x', 'x' * 255
     open(name, 'w').close()
 `)
 	if r.Status != StatusOK {
-		t.Fatalf("got %q %s", r.Status, logs(r))
+		t.Fatalf("got %q %s", r.Status, r.Text())
 	}
 	var got []string
 	for _, f := range r.Files {
@@ -175,7 +175,7 @@ print(os.getuid())
 	seen := map[string]int{}
 	for i := range rounds {
 		key := fmt.Sprint(i)
-		found, user, _ := strings.Cut(logs(run(t, m, key, code)), "\n")
+		found, user, _ := strings.Cut(run(t, m, key, code).Text(), "\n")
 		if found != "[] []" {
 			t.Errorf("session %d of user %s found %s", i, user, found)
 		}
@@ -260,7 +260,7 @@ func TestKillWhileForking(t *testing.T) {
 			}
 		}
 	}
-	if got := logs(run(t, m, "after", "1 + 1")); got != "2\n" {
+	if got := run(t, m, "after", "1 + 1").Text(); got != "2\n" {
 		t.Errorf("afterwards got %q", got)
 	}
 }
@@ -300,8 +300,8 @@ func TestSources(t *testing.T) {
 		{"names in other scripts", "größe = 1\nprint(größe)", "1\n", StatusOK},
 	} {
 		r := run(t, m, key, c.code)
-		if r.Status != c.status || !strings.Contains(logs(r), c.want) {
-			t.Errorf("%s: got %q %.200q, want %q and %q", c.name, r.Status, logs(r), c.status, c.want)
+		if r.Status != c.status || !strings.Contains(r.Text(), c.want) {
+			t.Errorf("%s: got %q %.200q, want %q and %q", c.name, r.Status, r.Text(), c.status, c.want)
 		}
 	}
 }
@@ -321,7 +321,7 @@ func TestGVisorDies(t *testing.T) {
 		if name == "runsc-sandbox" {
 			<-s.exited()
 		}
-		if got := logs(run(t, m, name, "print('x' in globals(), open('/mnt/data/f').read())")); got != want {
+		if got := run(t, m, name, "print('x' in globals(), open('/mnt/data/f').read())").Text(); got != want {
 			t.Errorf("%s was killed: got %q, want %q", name, got, want)
 		}
 		m.Kill(name)
@@ -368,10 +368,10 @@ func TestCheckpointIsDamaged(t *testing.T) {
 	if failed != maxFailures {
 		t.Errorf("%d sessions did not start, want %d and then one that does", failed, maxFailures)
 	}
-	if got := logs(run(t, m, "new", "1 + 1")); got != "2\n" {
+	if got := run(t, m, "new", "1 + 1").Text(); got != "2\n" {
 		t.Errorf("the new session: got %q", got)
 	}
-	if got := logs(run(t, m, "old", "x")); got != "1\n" {
+	if got := run(t, m, "old", "x").Text(); got != "1\n" {
 		t.Errorf("the old session: got %q, want it to go on", got)
 	}
 }

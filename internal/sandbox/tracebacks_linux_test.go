@@ -39,7 +39,7 @@ func TestTracebacks(t *testing.T) {
 		if r.Status != StatusError {
 			t.Errorf("%q: got status %s", c.code, r.Status)
 		}
-		if got := logs(r); i < 2 && got != c.want {
+		if got := r.Text(); i < 2 && got != c.want {
 			t.Errorf("%q: (-want +got):\n%s", c.code, cmp.Diff(c.want, got))
 		} else if !strings.Contains(got, c.want) {
 			t.Errorf("%q: got\n%s\nwant it to contain\n%s", c.code, got, c.want)

@@ -45,7 +45,7 @@ file-3 'other'
 file-4 '4'
 sales.csv 'a,b\n'
 `
-		if diff := cmp.Diff(want, logs(r)); diff != "" {
+		if diff := cmp.Diff(want, r.Text()); diff != "" {
 			t.Errorf("files (-want +got):\n%s", diff)
 		}
 		if len(r.Files) != 0 {
@@ -79,7 +79,7 @@ func TestInputsAreRefused(t *testing.T) {
 			t.Errorf("%s: got error %v, want %v", name, err, c.want)
 		}
 	}
-	if got := logs(run(t, m, "k", "import os; os.listdir()")); got != "[]\n" {
+	if got := run(t, m, "k", "import os; os.listdir()").Text(); got != "[]\n" {
 		t.Errorf("left behind: %s", got)
 	}
 }
@@ -94,7 +94,7 @@ func TestInputReplacesALink(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	if got, want := logs(r), "safe new\n"; got != want {
+	if got, want := r.Text(), "safe new\n"; got != want {
 		t.Errorf("got %q, want %q", got, want)
 	}
 }
@@ -216,8 +216,8 @@ func TestVolumeIsBounded(t *testing.T) {
 		{"open('/tmp/g', 'wb').write(bytes(4 << 20))", "File too large"},
 	} {
 		r := run(t, m, "k", c.code)
-		if r.Status != StatusError || !strings.Contains(logs(r), c.want) {
-			t.Errorf("%s: got %q %s, want %q", c.code, r.Status, logs(r), c.want)
+		if r.Status != StatusError || !strings.Contains(r.Text(), c.want) {
+			t.Errorf("%s: got %q %s, want %q", c.code, r.Status, r.Text(), c.want)
 		}
 		run(t, m, "k", "import shutil, os; [os.remove('/tmp/' + n) for n in os.listdir('/tmp') if n.startswith('f')]")
 	}

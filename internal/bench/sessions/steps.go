@@ -117,7 +117,11 @@ func (b *bench) starts(ctx context.Context) error {
 func batch(ctx context.Context, p peer, size int, gap time.Duration) (ready, ended []float64, err error) {
 	var live []session
 	for range size {
-		time.Sleep(gap)
+		select {
+		case <-time.After(gap):
+		case <-ctx.Done():
+			return nil, nil, errors.Join(ctx.Err(), endAll(live))
+		}
 		s, r, e, startErr := p.start(ctx, assign)
 		if startErr != nil {
 			err = startErr

@@ -4,7 +4,6 @@ import (
 	"context"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -74,17 +73,13 @@ type struck struct {
 	keys map[string]bool
 }
 
-// Run runs a cell.
+// Run implements [attacks.Sessions].
 func (s *struck) Run(ctx context.Context, key, code string, timeout time.Duration) (attacks.Outcome, error) {
 	s.mu.Lock()
 	s.keys[key] = true
 	s.mu.Unlock()
-	result, err := s.manager.Run(ctx, key, sandbox.Cell{Code: code, Timeout: timeout})
-	var text strings.Builder
-	for _, o := range result.Outputs {
-		text.WriteString(o.Logs)
-	}
-	return attacks.Outcome{Status: string(result.Status), Text: text.String(), Notice: result.Notice}, err
+	r, err := s.manager.Run(ctx, key, sandbox.Cell{Code: code, Timeout: timeout})
+	return attacks.Outcome{Status: string(r.Status), Text: r.Text(), Notice: r.Notice}, err
 }
 
 // Kill ends a session.

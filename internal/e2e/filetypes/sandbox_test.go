@@ -40,14 +40,10 @@ func run(t *testing.T, m *sandbox.Manager, key string, cell sandbox.Cell) (strin
 	if err != nil {
 		t.Fatal(err)
 	}
-	var logs strings.Builder
-	for _, o := range result.Outputs {
-		logs.WriteString(o.Logs)
-	}
 	if result.Status != sandbox.StatusOK {
-		t.Fatalf("status %s, notice %q, output:\n%s", result.Status, result.Notice, logs.String())
+		t.Fatalf("status %s, notice %q, output:\n%s", result.Status, result.Notice, result.Text())
 	}
-	return logs.String(), result
+	return result.Text(), result
 }
 
 // Every documented file type can be opened under its name, and comes back from the sandbox byte by byte.
