@@ -102,10 +102,15 @@ func TestDemoIterates(t *testing.T) {
 
 func TestDemoFencedPython(t *testing.T) {
 	t.Parallel()
-	req := ask("Please run\n```python\nfor i in range(3):\n    print(i, '{{x}}', \"<\")\n```\nthanks")
-	req.Tools = offer("code_interpreter")
-	if _, said := dialog(t, demo(t), req, python(t, t.TempDir())); !strings.Contains(said, "0 {{x}} <\n1 {{x}} <\n2 {{x}} <\n```") {
-		t.Errorf("said %q", said)
+	for code, want := range map[string]string{
+		"for i in range(3):\n    print(i, '{{x}}', \"<\")": "0 {{x}} <\n1 {{x}} <\n2 {{x}} <",
+		"x=5\nprint(f'{x=}')":                              "x=5", // no equation
+	} {
+		req := ask("Please run\n```python\n" + code + "\n```\nthanks")
+		req.Tools = offer("code_interpreter")
+		if _, said := dialog(t, demo(t), req, python(t, t.TempDir())); !strings.Contains(said, "\n"+want+"\n```") {
+			t.Errorf("%s: said %q, want %q", code, said, want)
+		}
 	}
 }
 
