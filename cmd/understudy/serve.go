@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/understudy-dev/understudy/internal/entra"
+	"github.com/understudy-dev/understudy/internal/sandbox"
 )
 
 func (p program) serveCommand() *cobra.Command {
@@ -65,7 +66,7 @@ func (s *server) announce() {
 	s.log.Info("understudy", "version", version(), "data", s.cfg.Data)
 	s.log.Info("model: " + s.model)
 	if s.sandbox != nil {
-		s.log.Info("code interpreter: " + s.sandbox.Report().String())
+		s.announceSandbox(s.sandbox.Report())
 	}
 	e := s.cfg.Entra
 	switch n := len(s.cfg.keys); {
@@ -88,6 +89,19 @@ func (s *server) announce() {
 		s.log.Warn("CONFORMANCE MODE: objects are made for ids that nobody has made; this is for the SDKs' test suites, not for production")
 	}
 	s.log.Info("serving", "url", s.url(), "openai_base_url", s.url()+"/v1", "azure_endpoint", s.url())
+}
+
+// announceSandbox logs what isolation is in force. That code is refused is more than news.
+func (s *server) announceSandbox(r sandbox.Report) {
+	text := "code interpreter: " + r.String()
+	switch {
+	case r.Problem != "":
+		s.log.Warn(text, "problem", r.Problem, "fix", r.Fix)
+	case r.Fix != "":
+		s.log.Info(text, "fix", r.Fix)
+	default:
+		s.log.Info(text)
+	}
 }
 
 // writeReadyFile writes url to the file in one step, so that whoever waits for

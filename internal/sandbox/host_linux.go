@@ -91,7 +91,7 @@ func remedyFor(err error) string {
 			errors.Is(err, errHostRoot),
 			"run the server as an ordinary user, who needs no capabilities, or give it CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID",
 		},
-		{errors.Is(err, errNoRunsc), "make runsc builds it into the data folder; sandbox.runsc names one that is elsewhere"},
+		{errors.Is(err, errNoRunsc), "make runsc DATA=folder builds it into the data folder; sandbox.runsc names one that is elsewhere"},
 		{namespaces && setting("user/max_user_namespaces") == "0", "allow user namespaces: sysctl user.max_user_namespaces=15000"},
 		{
 			namespaces && os.Geteuid() != 0 && setting("kernel/unprivileged_userns_clone") == "0",

@@ -22,7 +22,11 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 	if asked := cell.Limits.CPU; asked != 0 {
 		allowed.CPU = within(asked, min(leastCPU, allowed.CPU), most.CPU)
 		if allowed.CPU != asked {
-			cut = append(cut, fmt.Sprintf("%g processors", allowed.CPU))
+			unit := "processors"
+			if allowed.CPU == 1 {
+				unit = "processor"
+			}
+			cut = append(cut, fmt.Sprintf("%g %s", allowed.CPU, unit))
 		}
 	}
 	if asked := cell.Limits.Processes; asked != 0 {

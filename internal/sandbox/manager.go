@@ -78,6 +78,7 @@ func New(ctx context.Context, c Config) (*Manager, error) {
 		return m, nil
 	}
 	m.driver, m.report = d, d.report()
+	m.report.require(c.MinIsolation)
 	if m.report.Level >= c.MinIsolation {
 		m.pool = newPool(d, c)
 	}
@@ -151,7 +152,7 @@ func (m *Manager) Open(key, name string) (*File, error) {
 // ends while the cell runs, the cell is interrupted, and killed after Limits.Grace.
 func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error) {
 	if m.report.Level < m.config.MinIsolation {
-		return Result{}, fmt.Errorf("%w: have %s, want %s: %s", ErrIsolation, m.report.Level, m.config.MinIsolation, m.report.Problem)
+		return Result{}, fmt.Errorf("%w: %s", ErrIsolation, m.report.Problem)
 	}
 	if len(cell.Code) > m.config.Limits.CodeBytes {
 		return Result{}, fmt.Errorf("%w: %d bytes of code", ErrTooLarge, len(cell.Code))

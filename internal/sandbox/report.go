@@ -41,7 +41,7 @@ func (l *Level) UnmarshalText(b []byte) error {
 type Report struct {
 	Level         Level             `json:"level"`
 	Driver        string            `json:"driver"`
-	Problem       string            `json:"problem,omitzero"` // why there is no isolation, or less than full
+	Problem       string            `json:"problem,omitzero"` // why there is no isolation, or less than is required
 	Fix           string            `json:"fix,omitzero"`     // what an operator can do about it, if that is known
 	UserNamespace bool              `json:"user_namespace"`
 	UniqueUser    bool              `json:"unique_user"` // every session has a host user id of its own
@@ -57,14 +57,31 @@ type Report struct {
 	Packages      map[string]string `json:"packages"`
 }
 
-// String returns the report on one line for the start-up log.
+// String returns the report on one line for the start-up log, without Problem and Fix,
+// which are sentences.
 func (r Report) String() string {
+	r.Problem, r.Fix = "", ""
 	b, err := json.Marshal(r)
 	if err != nil {
 		return err.Error()
 	}
 	fields := strings.NewReplacer(`"`, "", "{", "", "}", "", ",", " ", ":", "=").Replace(string(b))
 	return "sandbox " + fields
+}
+
+// require notes that less is in force than the configuration requires, so that code
+// is refused, and what could be done about it.
+func (r *Report) require(least Level) {
+	if r.Level >= least || r.Problem != "" {
+		return
+	}
+	r.Problem = fmt.Sprintf("isolation %q is in force, and sandbox.min_isolation requires %q: code is refused", r.Level, least)
+	switch {
+	case least == LevelGVisor:
+		r.Fix = "run the server with --sandbox gvisor, or require less"
+	case r.Fix == "":
+		r.Fix = "see what understudy doctor says of the kernel, run the server as root, or require less"
+	}
 }
 
 // grade sets the level from what is in force, and the problem if that is not enough.

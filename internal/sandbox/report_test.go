@@ -1,6 +1,9 @@
 package sandbox
 
-import "testing"
+import (
+	"strings"
+	"testing"
+)
 
 func TestGrade(t *testing.T) {
 	t.Parallel()
@@ -26,6 +29,32 @@ func TestGrade(t *testing.T) {
 		c.change(&r)
 		if r.grade(); r.Level != c.want || (r.Level == LevelNone) != (r.Problem != "") {
 			t.Errorf("%s: got level %s and problem %q, want %s", c.name, r.Level, r.Problem, c.want)
+		}
+	}
+}
+
+func TestRequire(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name         string
+		level, least Level
+		problem, fix string // before
+		want, advice string // parts of the problem and the fix after
+	}{
+		{"enough", LevelFull, LevelFull, "", "", "", ""},
+		{"more", LevelGVisor, LevelFull, "", "delegate", "", "delegate"},
+		{"gVisor is required", LevelFull, LevelGVisor, "", "delegate", `"full" is in force, and sandbox.min_isolation requires "gvisor"`, "--sandbox gvisor"},
+		{"a known fix", LevelNamespaces, LevelFull, "", "delegate", "code is refused", "delegate"},
+		{"no known fix", LevelNamespaces, LevelFull, "", "", "code is refused", "understudy doctor"},
+		{"a problem", LevelNone, LevelNamespaces, "no namespaces", "", "no namespaces", ""},
+	} {
+		r := Report{Level: c.level, Problem: c.problem, Fix: c.fix}
+		r.require(c.least)
+		if !strings.Contains(r.Problem, c.want) || !strings.Contains(r.Fix, c.advice) || (r.Problem == "") != (c.want == "") {
+			t.Errorf("%s: got problem %q and fix %q, want %q and %q", c.name, r.Problem, r.Fix, c.want, c.advice)
+		}
+		if text := r.String(); r.Problem != "" && strings.Contains(text, "problem") || r.Fix != "" && strings.Contains(text, "fix") {
+			t.Errorf("%s: got sentences in %q", c.name, text)
 		}
 	}
 }
