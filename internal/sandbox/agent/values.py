@@ -15,8 +15,8 @@ DATA_LIMIT = 256 << 10  # bytes of JSON of one value
 ROWS, COLUMNS = 200, 50  # of a table
 TEXT = 500  # characters of a string in data
 
-PLOTLY_NOTE = ("[plotly figure: {}. The user's program got it as data; there is no browser here to make a picture of it. "
-               "For a picture use matplotlib, for an interactive page fig.write_html('/mnt/data/figure.html', include_plotlyjs='cdn').]\n")
+PLOTLY_NOTE = ("[plotly figure: {}. Programs that ask for data can draw it; there is no browser here to make a picture, "
+               "so the user may see none. For a picture use matplotlib, for an interactive page fig.write_html('/mnt/data/figure.html', include_plotlyjs='cdn').]\n")
 
 _drawn = weakref.WeakKeyDictionary()  # figures shown in this cell: their pictures
 
