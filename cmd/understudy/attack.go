@@ -38,7 +38,8 @@ const allAttacks = "all"
 // nil: none.
 type attackChoice func(row int) bool
 
-// chooseAttacks reads the value of --attack.
+// chooseAttacks reads the value of --attack. A row without an attack is an error: that
+// nothing got through would mean nothing.
 func chooseAttacks(value string) (attackChoice, error) {
 	switch value {
 	case "":
@@ -46,11 +47,18 @@ func chooseAttacks(value string) (attackChoice, error) {
 	case allAttacks:
 		return func(int) bool { return true }, nil
 	}
+	all, err := attacks.All(sandbox.DriverZygote)
+	if err != nil {
+		return nil, err
+	}
 	rows := map[int]bool{}
 	for word := range strings.SplitSeq(value, ",") {
 		row, err := strconv.Atoi(strings.TrimSpace(word))
 		if err != nil {
-			return nil, fmt.Errorf("--attack: want all, or numbers of rows separated by commas, not %q", value)
+			return nil, badUsage("--attack: want all, or numbers of rows separated by commas, not %q", value)
+		}
+		if !slices.ContainsFunc(all, func(a attacks.Attack) bool { return a.Row == row }) {
+			return nil, badUsage("--attack: row %d has no attack; the numbers are those before the names that --attack prints", row)
 		}
 		rows[row] = true
 	}

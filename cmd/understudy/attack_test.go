@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"io"
 	"os"
 	"path/filepath"
@@ -54,7 +55,7 @@ func left(t *testing.T) []string {
 }
 
 func TestChooseAttacks(t *testing.T) {
-	for value, want := range map[string]bool{"all": true, "7": true, "1,7": true, "8": false} {
+	for value, want := range map[string]bool{"all": true, "7": true, "1,7": true, "8": false, "12, 13": false} {
 		choice, err := chooseAttacks(value)
 		if err != nil || choice(7) != want {
 			t.Errorf("%q: got %v, %v, want row 7 chosen: %v", value, choice(7), err, want)
@@ -63,8 +64,21 @@ func TestChooseAttacks(t *testing.T) {
 	if choice, err := chooseAttacks(""); choice != nil || err != nil {
 		t.Errorf("nothing: got a choice, %v", err)
 	}
-	if _, err := chooseAttacks("seven"); err == nil {
-		t.Error("seven: got no error")
+	for _, value := range []string{"seven", "7,seven", "999", "7,57", "7,"} {
+		if _, err := chooseAttacks(value); err == nil {
+			t.Errorf("%q: got no error", value)
+		} else if _, ok := errors.AsType[*usageError](err); !ok {
+			t.Errorf("%q: got error %v, want one of usage", value, err)
+		}
+	}
+}
+
+// TestRowsWithoutEqualsSign: pflag takes what follows a blank for an argument.
+func TestRowsWithoutEqualsSign(t *testing.T) {
+	var b strings.Builder
+	code := run(t.Context(), program{getenv: noEnv, stdout: io.Discard, stderr: &b}, []string{"doctor", "--attack", "12,53"})
+	if code != exitUsage || !strings.Contains(b.String(), "--attack=12,53") {
+		t.Errorf("got exit code %d and %q, want %d and what to type", code, b.String(), exitUsage)
 	}
 }
 

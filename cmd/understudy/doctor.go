@@ -32,11 +32,16 @@ func (p program) doctorCommand() *cobra.Command {
 			"model that code in a session can make, beside another session that must not notice. For as long as that takes, files with\n" +
 			"a secret of no worth are in the data folder, the home folder and the one for temporary files, and a port of the loopback\n" +
 			"listens. It takes a minute or two of a processor, leaves nothing behind, and exits with 1 if anything got through.",
-		Args: cobra.NoArgs,
+		Args: func(cmd *cobra.Command, args []string) error {
+			if len(args) > 0 && cmd.Flags().Changed("attack") {
+				return badUsage("--attack takes its rows behind a =, as --attack=%s", args[0])
+			}
+			return cobra.NoArgs(cmd, args)
+		},
 	}
 	addOptions(cmd, serveOptions())
 	asJSON := cmd.Flags().Bool("json", false, "print JSON")
-	attack := cmd.Flags().String("attack", "", "attack the sandbox as hostile code would: all, or `rows` of the threat model separated by commas")
+	attack := cmd.Flags().String("attack", "", "attack the sandbox as hostile code would: all, or the attacks of these `rows` of the threat model, as --attack=12,53")
 	cmd.Flags().Lookup("attack").NoOptDefVal = allAttacks
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		cfg, err := loadConfig(serveOptions(), cmd.Flags(), p.getenv)
@@ -166,19 +171,20 @@ func (f finding) write(w io.Writer) {
 // examinePython looks for an interpreter and its packages. The environment is
 // nil if there is none.
 func examinePython(ctx context.Context, cfg *Config) ([]finding, *pyenv.Env) {
-	var list []finding
 	in, refused, err := pyenv.Find(ctx, cfg.Python.Interpreter)
+	var passedOver []finding
 	for _, r := range refused {
-		list = append(list, finding{Name: "python", State: stateOK, Detail: "passed over " + r.String()})
+		passedOver = append(passedOver, finding{Name: "python", State: stateOK, Detail: "passed over " + r.String()})
 	}
 	if err != nil {
 		first, _, _ := strings.Cut(err.Error(), ":\n") // without the list of those that were passed over
-		return append(list, finding{
+		return append(passedOver, finding{
 			Name: "python", State: stateMissing, Detail: first,
 			Fix: "install CPython 3.11, 3.12 or 3.13 (Debian, Ubuntu: apt install python3 python3-pip), or name one with --python",
 		}), nil
 	}
-	list = append(list, finding{Name: "python", State: stateOK, Detail: fmt.Sprintf("CPython %s at %s", in.Version, in.Path)})
+	list := []finding{{Name: "python", State: stateOK, Detail: fmt.Sprintf("CPython %s at %s", in.Version, in.Path)}}
+	list = append(list, passedOver...)
 	look := *cfg
 	look.Python.NoSetup = true
 	env, err := look.python(ctx, nil, slog.New(slog.DiscardHandler))
