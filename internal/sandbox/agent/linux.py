@@ -243,7 +243,9 @@ def restrict_paths(abi, readable, writable, devices):
 
 def collapse_heap():
     """Put the anonymous memory of this process on huge pages, so that fork copies
-    fewer page table entries. Best effort: older kernels refuse, and nothing is lost."""
+    fewer page table entries. What is added later gets small ones: a session that
+    touches a byte shall not have two megabytes. Best effort: older kernels refuse, and
+    nothing is lost."""
     with open("/proc/self/maps") as maps:
         lines = maps.read().splitlines()
     for line in lines:
@@ -253,5 +255,5 @@ def collapse_heap():
         start, end = (int(x, 16) for x in fields[0].split("-"))
         if end - start < 2 << 20:
             continue
-        libc.madvise(start, end - start, 14)  # MADV_HUGEPAGE
         libc.madvise(start, end - start, 25)  # MADV_COLLAPSE
+        libc.madvise(start, end - start, 15)  # MADV_NOHUGEPAGE

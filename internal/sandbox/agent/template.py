@@ -21,7 +21,8 @@ COMMON = ("base64 csv collections dataclasses datetime decimal fractions functoo
 
 
 def prepare(imports, home):
-    """Import, run what first cells run, and settle the heap. Return the shell, the
+    """Import, run what first cells run, and settle the heap: what comes last in here may
+    leave nothing free behind. Return the shell, the
     versions of the packages, and the font list for child interpreters. home is the
     folder of the calling script, which sessions do not import from."""
     gc.disable()
@@ -58,11 +59,12 @@ def prepare(imports, home):
             manager._get_font.cache_clear()  # they keep files open, which a session does not inherit
     os.chdir("/")
     gc.collect()
+    if sys.version_info[:2] in IMMORTAL and getattr(sys, "_is_gil_enabled", lambda: True)():
+        make_immortal()
     if kernel.give_back:
         kernel.give_back(0)
     fill_pools()
-    if sys.version_info[:2] in IMMORTAL and getattr(sys, "_is_gil_enabled", lambda: True)():
-        make_immortal()
+    fill_heap()
     gc.freeze()
     return shell, versions, font_list
 
@@ -75,6 +77,20 @@ def fill_pools(count=3000):
     for size in range(16, 513, 16):
         for _ in range(count):
             allocate(size)
+
+
+def fill_heap():
+    """Do the same to the C library's heap: use up what is free below its end."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "sbrk"):
+        return
+    libc.malloc.restype, libc.malloc.argtypes = ctypes.c_void_p, [ctypes.c_size_t]
+    libc.sbrk.restype, libc.sbrk.argtypes = ctypes.c_void_p, [ctypes.c_ssize_t]
+    end = libc.sbrk(0)
+    for size in (*(1 << n for n in range(16, 9, -1)), *range(1008, 0, -16)):
+        for _ in range(1 << 14):  # more than there are, unless it is another library's malloc
+            if (libc.malloc(size) or end) >= end:
+                break
 
 
 # Releases in which an object whose count of references is this one is never counted
