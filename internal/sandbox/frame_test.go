@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -74,4 +75,28 @@ func FuzzReadFrame(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestDecodeMeaning(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]string{
+		`{"mime":"image/png","data":null}`:                   "",
+		`{"data":{"type":"table","table":{"rows":[[1]] }}}`:  `table {"rows":[[1]]}`,
+		`{"data":{"type":"secrets","secrets":[]}}`:           "error",
+		`{"data":{"type":"table","chart":[]}}`:               "error",
+		"{\"data\":{\"type\":\"table\",\"table\":\"\xff\"}}": "error",
+		strings.Repeat("[", 20_000):                          "error",
+	} {
+		m, err := decodeMeaning(frame{json: []byte(text)})
+		got := ""
+		switch {
+		case err != nil:
+			got = "error"
+		case m.Data != nil:
+			got = m.Data.Kind + " " + string(m.Data.JSON)
+		}
+		if got != want {
+			t.Errorf("decodeMeaning(%.60q) = %s, want %s", text, got, want)
+		}
+	}
 }

@@ -52,6 +52,9 @@ func (k *link) install(f frame) error {
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
+	if k.cell != f.cell {
+		return nil // it has ended meanwhile
+	}
 	if k.stopInstall != nil {
 		return fmt.Errorf("%w: a second installation at once", errFrame)
 	}

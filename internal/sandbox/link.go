@@ -13,6 +13,7 @@ import (
 	"sync"
 	"syscall"
 	"time"
+	"unicode/utf8"
 )
 
 // link is the server's end of a running session: it reads whatever the session
@@ -71,6 +72,7 @@ func (k *link) close() {
 	k.process.conn().Close()
 	k.process.output().Close()
 	k.mu.Lock()
+	k.cell = 0 // what is still to be read of it begins nothing any more
 	k.stopInstalling()
 	k.mu.Unlock()
 	k.readers.Wait()
@@ -132,23 +134,31 @@ func (k *link) discard(n int) error {
 	return nil
 }
 
-// What a frame costs the server, in bytes of text: taking it at all, and a byte of JSON.
+// What a frame costs the server, in bytes of text: taking it at all, answering it,
+// and a byte of JSON.
 const (
-	frameCost = 64
-	jsonCost  = 16
+	frameCost  = 64
+	answerCost = 512
+	jsonCost   = 16
 )
 
-// charge counts what a frame of the current cell costs besides its text, which the
+// charge counts what a frame costs besides text of the current cell, which the
 // collector counts. A session makes frames in a fraction of the time that the server
 // needs for them.
-func (k *link) charge(f frame) error {
+func (k *link) charge(f frame, current bool) error {
+	cost := frameCost + jsonCost*len(f.json)
+	if f.kind == frameSync || f.kind == frameInstall {
+		cost += answerCost
+	}
+	if !current || f.kind == frameImage {
+		cost += len(f.blob)
+	}
+	if !current {
+		return k.discard(cost)
+	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	k.effort += frameCost + jsonCost*int64(len(f.json))
-	if f.kind == frameImage {
-		k.effort += int64(len(f.blob))
-	}
-	if k.effort > k.limits.FloodBytes {
+	if k.effort += int64(cost); k.effort > k.limits.FloodBytes {
 		return errFlood
 	}
 	return nil
@@ -181,27 +191,29 @@ func (k *link) handle(f frame) error {
 		k.cell = 0 // a second end of this cell is an error, and no end of the next
 	}
 	k.mu.Unlock()
-	if !current {
-		if err := k.discard(frameHeader + len(f.json) + len(f.blob)); err != nil {
-			return err
-		}
-	} else if err := k.charge(f); err != nil {
+	if err := k.charge(f, current); err != nil {
 		return err
 	}
 	switch f.kind {
 	case frameStdout, frameStderr, frameResult, frameError:
-		if current && !sink.text(f.blob) {
+		if !current {
+			return nil
+		}
+		if !sink.text(f.blob) {
 			return errFlood
 		}
 		if len(f.json) == 0 {
 			return nil
 		}
 		meaning, err := decodeMeaning(f)
-		if current && err == nil && meaning.Data != nil {
+		if err == nil && meaning.Data != nil {
 			sink.data(*meaning.Data)
 		}
 		return err
 	case frameImage:
+		if !current {
+			return nil
+		}
 		meaning, err := decodeMeaning(f)
 		if err != nil {
 			return err
@@ -209,11 +221,9 @@ func (k *link) handle(f frame) error {
 		if !slices.Contains(imageTypes, meaning.MIME) {
 			return fmt.Errorf("%w: image of an unknown type", errFrame)
 		}
-		if current {
-			sink.image(Image{Data: f.blob, MIME: meaning.MIME})
-			if meaning.Data != nil {
-				sink.data(*meaning.Data)
-			}
+		sink.image(Image{Data: f.blob, MIME: meaning.MIME})
+		if meaning.Data != nil {
+			sink.data(*meaning.Data)
 		}
 	case frameDone:
 		var done doneFrame
@@ -273,7 +283,10 @@ func (d *Data) UnmarshalJSON(b []byte) error {
 		return err
 	}
 	if !slices.Contains([]string{"table", "chart", "plotly"}, kind.Type) || all[kind.Type] == nil {
-		return fmt.Errorf("data of type %.20q", kind.Type)
+		return errors.New("data of an unknown type")
+	}
+	if !utf8.Valid(all[kind.Type]) { // the decoder lets it pass, and so does all of encoding/json on its way to clients
+		return errors.New("data is not UTF-8")
 	}
 	var compact bytes.Buffer
 	if err := json.Compact(&compact, all[kind.Type]); err != nil {

@@ -34,6 +34,9 @@ type collector struct {
 const (
 	maxData    = 256 << 10 // bytes of one value
 	maxAllData = 1 << 20   // bytes of all
+	// maxNesting is of lists and objects in one another. Indented, JSON takes as many times
+	// its size; SQLite, and the decoders of many clients, give up at a thousand.
+	maxNesting = 32
 )
 
 func newCollector(l Limits) *collector {
@@ -69,7 +72,21 @@ func (c *collector) raw(b []byte) bool {
 	return c.add(collapseLines(b[:cut]))
 }
 
+// pieceBytes is how much text is looked at in one go: what is made of it can take
+// several times as much memory.
+const pieceBytes = 64 << 10
+
 func (c *collector) add(b []byte) bool {
+	for len(b) > pieceBytes {
+		n := max(runeFloor(b, pieceBytes), pieceBytes-utf8.UTFMax)
+		c.addPiece(b[:n])
+		b = b[n:]
+	}
+	c.addPiece(b)
+	return c.total <= c.limits.FloodBytes
+}
+
+func (c *collector) addPiece(b []byte) {
 	c.total += int64(len(b))
 	b = bytes.ToValidUTF8(bytes.ReplaceAll(b, []byte{0}, []byte("\uFFFD")), []byte("\uFFFD"))
 	limit := c.limits.OutputBytes / 4 * 3
@@ -81,7 +98,6 @@ func (c *collector) add(b []byte) bool {
 	if len(b) > 0 {
 		c.keepEnd(b, int(c.limits.OutputBytes/4))
 	}
-	return c.total <= c.limits.FloodBytes
 }
 
 // keepEnd appends b to the tail, of which the last limit bytes matter.
@@ -109,11 +125,31 @@ func (c *collector) shorten(limit int) {
 func (c *collector) data(d Data) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	if len(d.JSON) > maxData || c.dataBytes+len(d.JSON) > maxAllData || len(c.tail) > 0 || c.lost > 0 {
+	if len(d.JSON) > maxData || c.dataBytes+len(d.JSON) > maxAllData || nesting(d.JSON) > maxNesting || len(c.tail) > 0 || c.lost > 0 {
 		return
 	}
 	c.dataBytes += len(d.JSON)
 	c.pass(Output{Data: &d})
+}
+
+// nesting returns how deep the lists and objects of well-formed JSON are in one another.
+func nesting(text []byte) (deepest int) {
+	depth, quoted := 0, false
+	for i := 0; i < len(text); i++ {
+		switch b := text[i]; {
+		case b == '"':
+			quoted = !quoted
+		case quoted && b == '\\':
+			i++
+		case quoted:
+		case b == '[' || b == '{':
+			depth++
+			deepest = max(deepest, depth)
+		case b == ']' || b == '}':
+			depth--
+		}
+	}
+	return deepest
 }
 
 // image adds an image, or counts it as lost.

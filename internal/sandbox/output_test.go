@@ -80,6 +80,7 @@ func TestCollectorBoundsData(t *testing.T) {
 	data := func(n int) Data { return Data{Kind: "table", JSON: bytes.Repeat([]byte("1"), n)} }
 	sink := newCollector(Limits{}.WithDefaults())
 	sink.data(data(maxData + 1))
+	sink.data(Data{Kind: "table", JSON: []byte(strings.Repeat("[", maxNesting+1) + strings.Repeat("]", maxNesting+1))})
 	for range maxAllData/maxData + 1 {
 		sink.text([]byte("a"))
 		sink.data(data(maxData))
@@ -94,6 +95,35 @@ func TestCollectorBoundsData(t *testing.T) {
 	}
 	if want := strings.Repeat("a!", maxAllData/maxData) + "a"; got.String() != want {
 		t.Errorf("got %s, want %s", got.String(), want)
+	}
+}
+
+func TestNesting(t *testing.T) {
+	t.Parallel()
+	for text, want := range map[string]int{`1`: 0, `[]`: 1, `{"a":[1,{}],"b":[]}`: 3, `"[["`: 0, `["\"[[",[]]`: 2, `["\\",[]]`: 2} {
+		if got := nesting([]byte(text)); got != want {
+			t.Errorf("nesting(%s) = %d, want %d", text, got, want)
+		}
+	}
+}
+
+// TestCollectorTakesPieces adds text that is looked at in several pieces.
+func TestCollectorTakesPieces(t *testing.T) {
+	t.Parallel()
+	for _, text := range []string{strings.Repeat("aé😀", pieceBytes/3), strings.Repeat("\x80", 3*pieceBytes)} {
+		sink := newCollector(Limits{}.WithDefaults())
+		sink.text([]byte(text))
+		sink.finish()
+		var got strings.Builder
+		for _, o := range sink.take() {
+			got.WriteString(o.Logs)
+		}
+		if utf8.ValidString(text) && got.String() != text {
+			t.Errorf("text of %d bytes came out as another one of %d bytes", len(text), got.Len())
+		}
+		if !utf8.ValidString(got.String()) || got.Len() == 0 || sink.total != int64(len(text)) {
+			t.Errorf("%d bytes came out as %.20q, counted as %d", len(text), got.String(), sink.total)
+		}
 	}
 }
 
