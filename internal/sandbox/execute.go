@@ -45,7 +45,7 @@ func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, err
 	m.countCell(result, s.link == nil)
 	result.Files = m.changes(s)
 	unsaved := m.save(ctx, s, cell.Keep)
-	result.Notice = joinNotices(s.takeNotice(), m.explain(s, result.Status, cell.Keep != nil), cut, unsaved)
+	result.Notice = joinNotices(s.takeNotice(), m.explain(s, cell, result.Status), cut, unsaved)
 	if s.link == nil {
 		s.notice = freshSession
 	}
@@ -56,8 +56,7 @@ func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, err
 // session's link is nil afterwards.
 func (m *Manager) wait(ctx context.Context, x *execution) Status {
 	s, k := x.session, x.session.link
-	limit := min(cmp.Or(x.cell.Timeout, m.config.Limits.CellTimeout), m.config.Limits.MaxTimeout)
-	timer := time.NewTimer(limit)
+	timer := time.NewTimer(m.timeLimit(x.cell))
 	defer timer.Stop()
 	cancelled := ctx.Done()
 	stop := func(why Status) {
@@ -127,22 +126,27 @@ func (s *keyed) takeNotice() string {
 	return notice
 }
 
-// explain says in one line what a status means for the session.
-func (m *Manager) explain(s *keyed, status Status, kept bool) string {
+// timeLimit is how long a cell may run.
+func (m *Manager) timeLimit(cell Cell) time.Duration {
+	return min(cmp.Or(cell.Timeout, m.config.Limits.CellTimeout), m.config.Limits.MaxTimeout)
+}
+
+// explain says in one line what the status of a cell means for the session.
+func (m *Manager) explain(s *keyed, cell Cell, status Status) string {
 	lost := s.link == nil
 	const fresh = "All variables are gone, the files in /mnt/data are kept."
 	m.mu.Lock()
 	ended := s.ended
 	m.mu.Unlock()
 	switch {
-	case ended == "expired" && kept:
+	case ended == "expired" && cell.Keep != nil:
 		return "The session is over (expired). " + fresh
 	case ended != "":
 		return fmt.Sprintf("The session is over (%s): variables and files are gone.", ended)
 	case status == StatusTimeout && lost:
-		return "The code ran longer than allowed, did not stop when interrupted, and was killed. " + fresh
+		return fmt.Sprintf("The code ran longer than the %g s it may, did not stop when interrupted, and was killed. ", m.timeLimit(cell).Seconds()) + fresh
 	case status == StatusTimeout:
-		return "The code ran longer than allowed and was interrupted. The session goes on with its variables."
+		return fmt.Sprintf("The code ran longer than the %g s it may and was interrupted. The session goes on with its variables.", m.timeLimit(cell).Seconds())
 	case status == StatusInterrupted && lost:
 		return "The code was stopped and killed. " + fresh
 	case status == StatusOutOfMemory:

@@ -33,7 +33,7 @@ func (l *Level) UnmarshalText(b []byte) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("sandbox: unknown isolation level %q", b)
+	return fmt.Errorf("sandbox: unknown isolation level %q: want namespaces, full or gvisor", b)
 }
 
 // Report says what isolation is in force, as the first session measured it and not
