@@ -10,6 +10,7 @@ import (
 	"io"
 	"io/fs"
 	"net/http"
+	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -350,7 +351,11 @@ func (s *Source) missing(ctx context.Context, name string) error {
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		s.config.Logger.Warn("wheels: the package index cannot be reached")
+		reason := err
+		if e, ok := errors.AsType[*url.Error](err); ok {
+			reason = e.Err // without the address, which has a password perhaps
+		}
+		s.config.Logger.Warn("wheels: the package index cannot be reached", "error", reason)
 		return unreachable
 	}
 	answer.Body.Close()

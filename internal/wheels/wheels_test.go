@@ -45,7 +45,9 @@ func python(t *testing.T) string {
 func newSource(t *testing.T, c Config) *Source {
 	t.Helper()
 	c.Python, c.Dir = python(t), t.TempDir()
-	c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	if c.Logger == nil {
+		c.Logger = slog.New(slog.NewTextHandler(t.Output(), nil))
+	}
 	s, err := New(t.Context(), c)
 	if err != nil {
 		t.Fatal(err)
@@ -253,9 +255,14 @@ func TestInstallWithoutIndex(t *testing.T) {
 	t.Parallel()
 	ix := httptest.NewServer(http.NotFoundHandler())
 	ix.Close()
-	s := newSource(t, Config{Index: ix.URL, Allow: []string{"*"}})
+	var log strings.Builder
+	index := strings.Replace(ix.URL, "://", "://me:secret@", 1)
+	s := newSource(t, Config{Index: index, Allow: []string{"*"}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
 	if _, _, err := s.deliveries(t.Context(), "plain"); err == nil || !strings.Contains(err.Error(), "index does not answer") {
 		t.Errorf("got %v", err)
+	}
+	if text := log.String(); !strings.Contains(text, "connection refused") || strings.Contains(text, "secret") {
+		t.Errorf("logged %q, want the reason and no password", text)
 	}
 }
 
