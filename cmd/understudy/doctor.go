@@ -31,7 +31,7 @@ func (p program) doctorCommand() *cobra.Command {
 			"With --attack it then attacks that sandbox, with the driver and the limits that are configured: every attack of the threat\n" +
 			"model that code in a session can make, beside another session that must not notice. For as long as that takes, files with\n" +
 			"a secret of no worth are in the data folder, the home folder and the one for temporary files, and a port of the loopback\n" +
-			"listens. It takes a minute or two of a processor, leaves nothing behind, and exits with 1 if anything got through.",
+			"listens. It takes one to three minutes, leaves nothing behind, and exits with 1 if anything got through.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && cmd.Flags().Changed("attack") {
 				return badUsage("--attack takes its rows behind a =, as --attack=%s", args[0])
@@ -300,7 +300,7 @@ func examinePip(ctx context.Context, cfg *Config, env pyenv.Env, getenv func(str
 		f.Detail = err.Error()
 		return f
 	}
-	return finding{Name: f.Name, State: stateOK, Detail: "code may install " + strings.Join(cfg.Sandbox.Pip.Allow, ", ")}
+	return finding{Name: f.Name, State: stateOK, Detail: "code may install " + strings.Join(cfg.Sandbox.Pip.Allow, ", ") + "; the index has not been asked"}
 }
 
 // examineCode runs Python as the server would.
