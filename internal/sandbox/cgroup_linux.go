@@ -19,9 +19,9 @@ import (
 
 // cgroups makes one control group per session below a group of the server's own.
 // Version 2 is used where it has the controllers, else version 1 (the hybrid
-// layout too), else nothing: then kind is "none" and only rlimits hold.
+// layout too), else nothing: then only rlimits hold.
 type cgroups struct {
-	kind    string
+	kind    string            // groupsV2, groupsV1 or groupsNone
 	parents map[string]string // controller to the folder of the server's group; for v2 the one key ""
 }
 
@@ -38,12 +38,12 @@ func newGroupName() string {
 func openCgroups(fsroot, self string) *cgroups {
 	own, err := readOwnGroups(self)
 	if err != nil {
-		return &cgroups{kind: "none"}
+		return &cgroups{kind: groupsNone}
 	}
 	if g := openV2(fsroot, own); g != nil {
 		return g
 	}
-	g := &cgroups{kind: "v1", parents: map[string]string{}}
+	g := &cgroups{kind: groupsV1, parents: map[string]string{}}
 	name := newGroupName()
 	for _, controller := range []string{"memory", "pids", "cpu"} {
 		path, ok := own[controller]
@@ -59,7 +59,7 @@ func openCgroups(fsroot, self string) *cgroups {
 		g.parents[controller] = parent
 	}
 	if len(g.parents) == 0 {
-		return &cgroups{kind: "none"}
+		return &cgroups{kind: groupsNone}
 	}
 	g.limitTotal()
 	return g
@@ -141,7 +141,7 @@ func openV2Below(parent string) *cgroups {
 
 // newV2 uses group, an empty one of version 2.
 func newV2(group string) *cgroups {
-	g := &cgroups{kind: "v2", parents: map[string]string{"": group}}
+	g := &cgroups{kind: groupsV2, parents: map[string]string{"": group}}
 	g.limitTotal()
 	if os.Mkdir(filepath.Join(group, jailGroup), 0o755) == nil {
 		letFork(group)
@@ -155,7 +155,7 @@ func openBare(fsroot, self string) *cgroups {
 	own, err := readOwnGroups(self)
 	group := filepath.Join(fsroot, own[""], newGroupName())
 	if err != nil || os.Mkdir(group, 0o755) != nil {
-		return &cgroups{kind: "none"}
+		return &cgroups{kind: groupsNone}
 	}
 	return newV2(group)
 }
@@ -174,7 +174,7 @@ func letFork(group string) {
 
 // jail opens the group that the jail is to be born in, nil without.
 func (g *cgroups) jail() *os.File {
-	if g.kind != "v2" {
+	if g.kind != groupsV2 {
 		return nil
 	}
 	f, err := os.Open(filepath.Join(g.parents[""], jailGroup))
@@ -275,13 +275,13 @@ func (g *cgroups) set(dirs map[string]string, memory int64, pids int, cpu float6
 	var held []string
 	write := func(controller, file, value string) bool {
 		dir, ok := dirs[controller]
-		if g.kind == "v2" {
+		if g.kind == groupsV2 {
 			dir, ok = dirs[""], true
 		}
 		return ok && os.WriteFile(filepath.Join(dir, file), []byte(value), 0o644) == nil
 	}
 	bytes, quota := strconv.FormatInt(memory, 10), strconv.Itoa(int(cpu*100_000))
-	if g.kind == "v2" {
+	if g.kind == groupsV2 {
 		if memory > 0 && write("memory", "memory.max", bytes) {
 			held = append(held, "memory")
 			_ = write("memory", "memory.swap.max", "0") // missing without swap accounting
@@ -331,7 +331,7 @@ func (g *cgroups) create(id int, limits Limits) (*cgroup, error) {
 		s.dirs[controller] = dir
 	}
 	s.held = g.set(s.dirs, limits.Memory, limits.Processes, limits.CPU)
-	if s.kind == "v2" {
+	if s.kind == groupsV2 {
 		letFork(s.dirs[""])
 	}
 	return s, nil
@@ -353,7 +353,7 @@ func (s *cgroup) files() ([]*os.File, error) {
 	for _, dir := range s.dirs {
 		err = errors.Join(err, open(filepath.Join(dir, "cgroup.procs"), os.O_WRONLY))
 	}
-	if s.kind == "v2" {
+	if s.kind == groupsV2 {
 		err = errors.Join(err, open(s.dirs[""], os.O_RDONLY))
 	}
 	if err != nil {
@@ -371,7 +371,7 @@ func (s *cgroup) holds(controller string) bool {
 // usage returns the memory that is charged to the group, 0 if nobody counts.
 func (s *cgroup) usage() int64 {
 	file := filepath.Join(s.dirs["memory"], "memory.usage_in_bytes")
-	if s.kind == "v2" {
+	if s.kind == groupsV2 {
 		file = filepath.Join(s.dirs[""], "memory.current")
 	} else if s.dirs["memory"] == "" {
 		return 0
@@ -386,7 +386,7 @@ func (s *cgroup) usage() int64 {
 // outOfMemory reports whether the kernel killed for memory in this group.
 func (s *cgroup) outOfMemory() bool {
 	file := filepath.Join(s.dirs["memory"], "memory.oom_control")
-	if s.kind == "v2" {
+	if s.kind == groupsV2 {
 		file = filepath.Join(s.dirs[""], "memory.events")
 	} else if s.dirs["memory"] == "" {
 		return false

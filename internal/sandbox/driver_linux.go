@@ -58,7 +58,7 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	watch, stop := context.WithCancel(context.Background()) // ends with close
 	d := &jailDriver{
 		config: c, maker: m, making: make(chan struct{}, 1), starting: make(chan struct{}, m.atOnce), maxGrowth: maxGrowth, live: map[*session]bool{}, stop: stop,
-		cgroups: &cgroups{kind: "none"},
+		cgroups: &cgroups{kind: groupsNone},
 	}
 	switch {
 	case c.without.controllers:
@@ -105,7 +105,7 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	if s.group != nil {
 		d.base.Controllers = slices.Clone(s.group.held)
 	}
-	if d.cgroups.kind == "none" && !d.config.without.cgroups {
+	if d.cgroups.kind == groupsNone && !d.config.without.cgroups {
 		d.base.Fix = "for hard limits of memory and processes, start the server in a control group of its own: Delegate=yes in its systemd unit, " +
 			"or systemd-run --scope -p Delegate=yes, for ordinary users with --user"
 	}
@@ -261,7 +261,7 @@ func (d *jailDriver) start(ctx context.Context, v *volume, limits Limits) (_ pro
 		}
 	}()
 	var groupFiles []*os.File
-	if d.cgroups.kind != "none" {
+	if d.cgroups.kind != groupsNone {
 		if s.group, err = d.cgroups.create(id, d.maker.bounds(limits)); err != nil {
 			return nil, err
 		}

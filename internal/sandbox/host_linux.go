@@ -88,22 +88,29 @@ func remedyFor(err error) string {
 		errors.Is(err, errJail)
 	for _, r := range []remedy{
 		{
-			errors.Is(err, errHostRoot),
-			"run the server as an ordinary user, who needs no capabilities, or give it CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID",
-		},
-		{errors.Is(err, errNoRunsc), "make runsc DATA=folder builds it into the data folder; sandbox.runsc names one that is elsewhere"},
-		{namespaces && setting("user/max_user_namespaces") == "0", "allow user namespaces: sysctl user.max_user_namespaces=15000"},
-		{
-			namespaces && os.Geteuid() != 0 && setting("kernel/unprivileged_userns_clone") == "0",
-			"allow user namespaces: sysctl kernel.unprivileged_userns_clone=1",
+			applies: errors.Is(err, errHostRoot),
+			fix:     "run the server as an ordinary user, who needs no capabilities, or give it CAP_SYS_ADMIN, CAP_SETUID and CAP_SETGID",
 		},
 		{
-			namespaces && os.Geteuid() != 0 && setting("kernel/apparmor_restrict_unprivileged_userns") == "1",
-			"allow user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or give the program an AppArmor profile with userns",
+			applies: errors.Is(err, errNoRunsc),
+			fix:     "make runsc builds it into the data folder; sandbox.runsc names one that is elsewhere",
 		},
 		{
-			namespaces && filtered(),
-			"the system call filter of this container forbids namespaces: docker run --security-opt seccomp=unconfined " +
+			applies: namespaces && setting("user/max_user_namespaces") == "0",
+			fix:     "allow user namespaces: sysctl user.max_user_namespaces=15000",
+		},
+		{
+			applies: namespaces && os.Geteuid() != 0 && setting("kernel/unprivileged_userns_clone") == "0",
+			fix:     "allow user namespaces: sysctl kernel.unprivileged_userns_clone=1",
+		},
+		{
+			applies: namespaces && os.Geteuid() != 0 && setting("kernel/apparmor_restrict_unprivileged_userns") == "1",
+			fix: "allow user namespaces: sysctl kernel.apparmor_restrict_unprivileged_userns=0, or give the program an AppArmor " +
+				"profile with userns",
+		},
+		{
+			applies: namespaces && filtered(),
+			fix: "the system call filter of this container forbids namespaces: docker run --security-opt seccomp=unconfined " +
 				"--security-opt apparmor=unconfined --security-opt systempaths=unconfined, or the like",
 		},
 	} {

@@ -141,7 +141,7 @@ func (m maker) rlimits(c Config, v *volume, l Limits, group *cgroup) map[string]
 // start is the request for a session on v.
 func (m maker) start(c Config, v *volume, l Limits, group *cgroup) map[string]any {
 	return map[string]any{
-		"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "into": group != nil && group.kind == "v2",
+		"op": "start", "volume": v.id, "uid": v.uid, "tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "into": group != nil && group.kind == groupsV2,
 		"rlimits": m.rlimits(c, v, l, group),
 	}
 }

@@ -17,6 +17,13 @@ const (
 	LevelGVisor                      // a kernel of its own, in namespaces; whatever limits the host can hold
 )
 
+// Kinds of control groups, for Report.Cgroups.
+const (
+	groupsNone = "none" // only rlimits and a watchdog hold
+	groupsV1   = "v1"   // the hybrid layout too
+	groupsV2   = "v2"
+)
+
 var levelNames = map[Level]string{LevelNone: "none", LevelNamespaces: "namespaces", LevelFull: "full", LevelGVisor: "gvisor"}
 
 // String returns none, namespaces, full or gvisor.
@@ -49,7 +56,7 @@ type Report struct {
 	Seccomp       bool              `json:"seccomp"`
 	Landlock      int               `json:"landlock_abi"` // 0: none
 	Proc          string            `json:"proc"`         // "subset": own processes only; "none"; "gvisor": its own kernel's
-	Cgroups       string            `json:"cgroups"`      // "v2", "v1" or "none": then rlimits and a watchdog
+	Cgroups       string            `json:"cgroups"`      // v2, v1 or none: then rlimits and a watchdog
 	Controllers   []string          `json:"controllers"`  // hard limits in force: memory, pids, cpu
 	DataVolume    string            `json:"data_volume"`  // how the size of /mnt/data is bound
 	Python        string            `json:"python"`
@@ -100,7 +107,7 @@ func (r *Report) grade() {
 		r.Level = LevelNone
 	case r.Driver == DriverGVisor:
 		r.Level = LevelGVisor
-	case r.Cgroups != "none" && len(r.Controllers) >= 2 && r.Landlock > 0 && r.UniqueUser && r.Proc == "subset":
+	case r.Cgroups != groupsNone && len(r.Controllers) >= 2 && r.Landlock > 0 && r.UniqueUser && r.Proc == "subset":
 		r.Level = LevelFull
 	default:
 		r.Level = LevelNamespaces

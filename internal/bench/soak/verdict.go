@@ -50,13 +50,13 @@ func growth(samples []sample, of func(sample) float64) float64 {
 // judge says of everything that was to be shown whether it was.
 func (s *soak) judge() []finding {
 	found := []finding{
-		{"sessions", fmt.Sprintf("%d of %d", s.Sessions, s.Wanted), s.Sessions >= s.Wanted},
-		{"lives and attacks that went otherwise than they should", fmt.Sprint(len(s.Surprises)), len(s.Surprises) == 0},
-		{"left behind by sessions", compare(s.Before, s.After), s.Before == s.After},
-		{"left behind by the sandbox", compare(s.Clean, s.Closed), s.Clean == s.Closed},
+		{What: "sessions", Said: fmt.Sprintf("%d of %d", s.Sessions, s.Wanted), Good: s.Sessions >= s.Wanted},
+		{What: "lives and attacks that went otherwise than they should", Said: fmt.Sprint(len(s.Surprises)), Good: len(s.Surprises) == 0},
+		{What: "left behind by sessions", Said: compare(s.Before, s.After), Good: s.Before == s.After},
+		{What: "left behind by the sandbox", Said: compare(s.Clean, s.Closed), Good: s.Clean == s.Closed},
 	}
 	if s.Attacks > 0 {
-		found = append(found, finding{"attacks that held", fmt.Sprint(s.Attacks), true})
+		found = append(found, finding{What: "attacks that held", Said: fmt.Sprint(s.Attacks), Good: true})
 	}
 	for _, c := range curves {
 		f := finding{What: "growth: " + c.name, Said: "too short to tell", Good: true}

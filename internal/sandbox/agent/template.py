@@ -21,25 +21,12 @@ COMMON = ("base64 csv collections dataclasses datetime decimal fractions functoo
 
 
 def prepare(imports, home):
-    """Import, run what first cells run, and settle the heap: what comes last in here may
-    leave nothing free behind. Return the shell, the
-    versions of the packages, and the font list for child interpreters. home is the
+    """Import everything, run what first cells run, and settle the heap. Return the shell,
+    the versions of the packages, and the font list for child interpreters. home is the
     folder of the calling script, which sessions do not import from."""
     gc.disable()
-    sys.path[:] = [p for p in sys.path if p != home]
-    if os.path.isdir(PACKAGES):
-        import site
-        system = [p for p in sys.path if p.endswith(("dist-packages", "site-packages"))]
-        sys.path[:] = [p for p in sys.path if p not in system]
-        site.addsitedir(PACKAGES)
-        os.environ["PYTHONPATH"] = PACKAGES
-    os.environ["MPLCONFIGDIR"] = "/tmp/.matplotlib"
-    with contextlib.suppress(ImportError):
-        import matplotlib
-        from . import figures, fonts
-        with contextlib.suppress(AttributeError, TypeError):  # it uses what other releases may lack: charts work without
-            fonts.install(PACKAGES)
-        matplotlib.use(f"module://{figures.__name__}")
+    find_packages(home)
+    prepare_charts()
     values.install()
     for name in COMMON:
         with contextlib.suppress(ImportError):
@@ -58,6 +45,35 @@ def prepare(imports, home):
         with contextlib.suppress(AttributeError):  # it is not the same in every release
             manager._get_font.cache_clear()  # they keep files open, which a session does not inherit
     os.chdir("/")
+    settle_heap()
+    return shell, versions, font_list
+
+
+def find_packages(home):
+    """Take packages from PACKAGES alone, where there are any, and nothing from home."""
+    sys.path[:] = [p for p in sys.path if p != home]
+    if os.path.isdir(PACKAGES):
+        import site
+        system = [p for p in sys.path if p.endswith(("dist-packages", "site-packages"))]
+        sys.path[:] = [p for p in sys.path if p not in system]
+        site.addsitedir(PACKAGES)
+        os.environ["PYTHONPATH"] = PACKAGES
+
+
+def prepare_charts():
+    """Have matplotlib, where it is installed, hand its figures to us and know our fonts."""
+    os.environ["MPLCONFIGDIR"] = "/tmp/.matplotlib"
+    with contextlib.suppress(ImportError):
+        import matplotlib
+        from . import figures, fonts
+        with contextlib.suppress(AttributeError, TypeError):  # it uses what other releases may lack: charts work without
+            fonts.install(PACKAGES)
+        matplotlib.use(f"module://{figures.__name__}")
+
+
+def settle_heap():
+    """Make what there is as little changed by the copies as can be. Nothing that frees
+    memory may come after this."""
     gc.collect()
     if sys.version_info[:2] in IMMORTAL and getattr(sys, "_is_gil_enabled", lambda: True)():
         make_immortal()
@@ -66,7 +82,6 @@ def prepare(imports, home):
     fill_pools()
     fill_heap()
     gc.freeze()
-    return shell, versions, font_list
 
 
 def fill_pools(count=3000):
