@@ -78,3 +78,10 @@ type hostID struct {
 	switched bool
 	id       int
 }
+
+// room is what a volume can still take.
+type room struct{ bytes, files uint64 }
+
+// errNotPlaced says that a volume does not take an input: it has no room for it now, or
+// never, or the session has closed it.
+var errNotPlaced = errors.New("input not placed")

@@ -5,7 +5,10 @@ import (
 	"maps"
 	"os"
 	"slices"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 // File is an open file of a session. It ends after Limits.DownloadSize bytes, even
@@ -75,4 +78,15 @@ func (m *Manager) Files(key string) []FileInfo {
 		files = append(files, found[name].info(name))
 	}
 	return files
+}
+
+// maxName is how long the name of a file can be, in bytes.
+const maxName = 255
+
+// safeName reports whether name can be one plain file.
+func safeName(name string) bool {
+	if name == "" || name == "." || name == ".." || len(name) > maxName || !utf8.ValidString(name) {
+		return false
+	}
+	return !strings.ContainsFunc(name, func(r rune) bool { return r == '/' || !unicode.IsPrint(r) })
 }

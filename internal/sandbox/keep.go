@@ -56,6 +56,7 @@ type workspace struct {
 	version string
 	kept    map[string]fileState // the files as they were saved or restored; nil: not restored yet
 	failed  map[string]fileState // those that could not be read then
+	absent  map[string]int64     // sizes of kept files that could not be restored, and stay kept
 	left    string               // what the model was told of files that are not kept
 }
 
@@ -134,12 +135,14 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 		}
 	}
 	restored = make(map[string]bool, len(files))
+	s.workspace.absent = map[string]int64{}
 	var lost []string
 	for _, f := range files {
 		switch err := m.restoreFile(ctx, s.volume, f); {
 		case errors.Is(err, errLost):
-			m.config.Logger.Warn("sandbox: restore a file", "error", err)
+			m.config.Logger.Debug("sandbox: restore a file", "error", err)
 			lost = append(lost, f.Path)
+			s.workspace.absent[f.Path] = f.Size
 		case err != nil:
 			return nil, err
 		default:
@@ -151,6 +154,7 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 		s.notice = "This is a fresh session: the variables and files of earlier cells are gone."
 	}
 	if len(lost) > 0 {
+		m.config.Logger.Warn("sandbox: files that are kept could not be restored", "files", len(lost), "of", len(files))
 		s.notice += " But these could not be restored: " + someOf(lost) + "."
 	}
 	return restored, nil
@@ -218,6 +222,9 @@ func (m *Manager) save(ctx context.Context, s *keyed, keep Keeper) (notice strin
 			delete(fit, name)
 			left = append(left, name)
 		}
+		for _, name := range gone {
+			delete(w.absent, name)
+		}
 		m.countSaved(sizeOf(fit, changed))
 		maps.Copy(w.failed, failed)
 		w.version, w.kept = version, fit
@@ -234,10 +241,17 @@ func sizeOf(files map[string]fileState, names []string) (bytes int64) {
 }
 
 // choose returns the files that are to be kept: all but unchanged inputs, or as
-// many as the limits allow, the smallest first. left are the others.
+// many as the limits allow beside those that are absent, the smallest first. left are
+// the others.
 func (m *Manager) choose(s *keyed) (fit map[string]fileState, left []string) {
 	fit = make(map[string]fileState, len(s.before))
 	var bytes int64
+	mayKeep, mayHave := m.config.Limits.KeptBytes, m.config.Limits.KeptFiles
+	for name, size := range s.workspace.absent {
+		if _, again := s.before[name]; !again {
+			mayKeep, mayHave = mayKeep-size, mayHave-1
+		}
+	}
 	for name, state := range s.before {
 		switch {
 		case s.inputs[name].sameContent(state):
@@ -248,8 +262,7 @@ func (m *Manager) choose(s *keyed) (fit map[string]fileState, left []string) {
 			bytes += state.size
 		}
 	}
-	l := m.config.Limits
-	if bytes <= l.KeptBytes && len(fit) <= l.KeptFiles {
+	if bytes <= mayKeep && len(fit) <= mayHave {
 		return fit, left
 	}
 	bytes = 0
@@ -257,7 +270,7 @@ func (m *Manager) choose(s *keyed) (fit map[string]fileState, left []string) {
 		return cmp.Or(cmp.Compare(fit[a].size, fit[b].size), strings.Compare(a, b))
 	})
 	for i, name := range bySize {
-		if bytes += fit[name].size; bytes > l.KeptBytes || i >= l.KeptFiles {
+		if bytes += fit[name].size; bytes > mayKeep || i >= mayHave {
 			delete(fit, name)
 			left = append(left, name)
 		}
@@ -311,7 +324,7 @@ func (w *workspace) tell(left []string, passed int, l Limits) string {
 		notice = fmt.Sprintf("Not kept when this session ends: %s. Kept are files that can be read, up to %d MiB and %d files.", someOf(left), l.KeptBytes>>20, l.KeptFiles)
 	}
 	if passed > 0 {
-		notice = joinNotices(notice, fmt.Sprintf("Not kept when this session ends: entries of /mnt/data with unprintable names, too deep in folders, or after the first %d.", l.ListedFiles))
+		notice = joinNotices(notice, fmt.Sprintf("Not kept when this session ends: entries of /mnt/data with unprintable or very long names, too deep in folders, or after the first %d.", l.ListedFiles))
 	}
 	if notice == w.left {
 		return ""

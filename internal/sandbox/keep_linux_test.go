@@ -281,12 +281,61 @@ func TestKeptFilesLeaveRoomForInputs(t *testing.T) {
 	}
 }
 
+// TestAbsentFilesCount loses a file to an input in each session: what could not be
+// restored stays kept, and leaves the less room for others.
+func TestAbsentFilesCount(t *testing.T) {
+	t.Parallel()
+	k := &keeping{t: t, key: "k", m: newManager(t, func(c *Config) { c.Limits.KeptBytes = 1 << 20 })}
+	in := input("file-1", "in.csv", "x")
+	const turn = "import os\nif os.path.isfile('file-1'):\n    os.remove('file-1'); os.mkdir('file-1')\n"
+	for n := range 3 {
+		r := k.run(turn+fmt.Sprintf("open('file-1/%d', 'w').write('x' * 600_000)", n), in)
+		if got := slices.Collect(maps.Keys(k.shelf.files)); !slices.Equal(got, []string{"file-1/0"}) {
+			t.Fatalf("after %d sessions %v are kept", n+1, got)
+		}
+		if want := fmt.Sprintf("Not kept when this session ends: file-1/%d.", n); n > 0 && !strings.Contains(r.Notice, want) {
+			t.Errorf("got notice %q, want %q in it", r.Notice, want)
+		}
+		k.m.Kill(k.key)
+	}
+	k.run(turn+"open('file-1/0', 'w').write('y'); open('new', 'w').write('z' * 900_000)", in) // in place of what is absent
+	if k.shelf.files["file-1/0"].content != "y" || len(k.shelf.files["new"].content) != 900_000 {
+		t.Errorf("got %d kept files, want the new file-1/0 and new", len(k.shelf.files))
+	}
+}
+
+// TestLongPaths makes the paths of files as long as they can be: the server holds the
+// names that it was shown.
+func TestLongPaths(t *testing.T) {
+	t.Parallel()
+	m, key := shared(t)
+	r := run(t, m, key, `import os
+for _ in range(3):
+    os.mkdir('d' * 250); os.chdir('d' * 250)
+open('x', 'w').close()
+for i in range(20): open(f'{i:0255}', 'w').close()
+os.mkdir('e'); os.chdir('e')
+for i in range(9999): open(f'{i:0200}', 'w').close()
+os.chdir('/mnt/data')
+`)
+	var bytes int
+	for _, f := range r.Files {
+		bytes += len(f.Path)
+	}
+	if most := m.Limits().ListedFiles * meanPath; bytes > most || bytes < most/2 {
+		t.Errorf("%d files have paths of %d bytes together, want %d at most", len(r.Files), bytes, most)
+	}
+	if _, err := m.Open(key, strings.Repeat(strings.Repeat("d", 250)+"/", 3)+"x"); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestUnlistedFilesAreTold(t *testing.T) {
 	t.Parallel()
 	k := newKeeping(t)
 	r := k.run("open('a\\nb', 'w').write('x'); open('c', 'w').write('y')\nimport os; os.makedirs('/'.join('d' * 20))")
 	k.want(map[string]string{"c": "y"})
-	if !strings.Contains(r.Notice, "unprintable names, too deep") {
+	if !strings.Contains(r.Notice, "unprintable or very long names, too deep") {
 		t.Errorf("got notice %q, want it to tell of both", r.Notice)
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strings"
 	"sync"
@@ -48,6 +49,7 @@ type keyed struct {
 	// Only for the holder of turn.
 	link      *link
 	placed    map[string]bool
+	unplaced  map[string]room      // inputs that the volume did not take, and what it had room for then
 	before    map[string]fileState // the files after the last cell, or before the first
 	passed    int                  // entries of /mnt/data that are not in before
 	inputs    map[string]fileState // inputs, as they were placed
@@ -173,14 +175,15 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	}
 	handover := time.Since(asked)
 	m.countHandover(from, handover)
-	if err := m.place(ctx, s, cell.Inputs); err != nil {
+	unplaced, err := m.place(ctx, s, cell.Inputs)
+	if err != nil {
 		return Result{}, err
 	}
 	if err := m.furnish(ctx, s, cell.Keep); err != nil {
 		return Result{}, err
 	}
 	result, err := m.execute(ctx, s, cell)
-	result.Handover = handover
+	result.Handover, result.Notice = handover, joinNotices(unplaced, result.Notice)
 	if refused != s.refused {
 		s.refused, result.Notice = refused, joinNotices(refused, result.Notice)
 	}
@@ -377,7 +380,7 @@ func (m *Manager) seat(ctx context.Context, s *keyed, limits Limits) (source, er
 	if err != nil {
 		return 0, err
 	}
-	s.limits, s.placed, s.inputs = seat.limits, map[string]bool{}, map[string]fileState{}
+	s.limits, s.placed, s.unplaced, s.inputs = seat.limits, map[string]bool{}, map[string]room{}, map[string]fileState{}
 	s.expiry.Reset(m.config.Lifetime)
 	s.before, s.passed, err = seat.volume.list(m.config.Limits.ListedFiles)
 	return from, errors.Join(err, m.bind(s, seat.link, seat.volume))
@@ -426,30 +429,56 @@ func (m *Manager) lose(s *keyed, what, reason string) {
 	s.notice = fmt.Sprintf("The session was restarted because it %s: the variables of earlier cells are gone, the files in /mnt/data are kept.", what)
 }
 
-// place puts the inputs that the session does not have yet into its files.
-func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) error {
-	var fresh []string
+// place puts the inputs that the session does not have yet into its files. Those that
+// there is no room for are told in notice, and tried again when there is more: code
+// must be able to run, if only to make room.
+func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice string, err error) {
+	var fresh, left []string
 	for _, in := range inputs {
-		if s.placed[in.ID] {
+		had, tried := s.unplaced[in.ID]
+		has := s.volume.room()
+		if s.placed[in.ID] || (tried && has.bytes <= had.bytes && has.files <= had.files) {
 			continue
 		}
-		if err := s.volume.place(ctx, in, m.config.Limits.FileSize); err != nil {
-			return err
+		err := s.volume.place(ctx, in, m.config.Limits.FileSize)
+		if errors.Is(err, errNotPlaced) {
+			m.config.Logger.Debug("sandbox: place an input", "error", err)
+			if errors.Is(err, ErrTooLarge) {
+				has = room{bytes: math.MaxUint64, files: math.MaxUint64}
+			}
+			s.unplaced[in.ID] = has
+			left = append(left, in.shown())
+			continue
+		}
+		if err != nil {
+			return "", err
 		}
 		s.placed[in.ID] = true
 		fresh = append(fresh, in.ID)
 	}
-	if fresh == nil {
-		return nil
+	if left != nil {
+		l := m.config.Limits
+		notice = fmt.Sprintf("Could not be put into /mnt/data: %s. It holds %d MiB, in files of up to %d MiB. Where there is more room, it is tried again.",
+			someOf(left), l.DataBytes>>20, l.FileSize>>20)
 	}
-	var err error
+	if fresh == nil {
+		return notice, nil
+	}
 	s.before, s.passed, err = s.volume.list(m.config.Limits.ListedFiles)
 	for name, state := range s.before { // under all its names
 		if slices.ContainsFunc(fresh, func(id string) bool { return s.before[id].inode == state.inode }) {
 			s.inputs[name] = state
 		}
 	}
-	return err
+	return notice, err
+}
+
+// shown is the name of an input in words to the model.
+func (in Input) shown() string {
+	if safeName(in.Name) {
+		return in.Name
+	}
+	return in.ID
 }
 
 // changes returns the files that are new or different since the last call.

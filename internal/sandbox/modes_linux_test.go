@@ -222,6 +222,24 @@ func TestWithoutCgroups(t *testing.T) {
 
 // TestWithoutProc is about containers that may not mount a procfs: then a session
 // has none, rather than the container's.
+// TestDiesFirst is about who dies when the host runs out of memory: a session cannot
+// choose another, with Landlock or without.
+func TestDiesFirst(t *testing.T) {
+	t.Parallel()
+	if onGVisor() {
+		t.Skip("gVisor's kernel has such a file of its own, which nobody asks")
+	}
+	for _, without := range []bool{false, true} {
+		m := newManager(t, func(c *Config) { c.without.landlock = without })
+		r := run(t, m, "k", `import subprocess
+subprocess.run("echo 0 > /proc/self/oom_score_adj; cat /proc/self/oom_score_adj", shell=True, stderr=subprocess.DEVNULL)
+open('/proc/self/comm', 'w').write('other')`)
+		if !strings.HasPrefix(r.Text(), "1000\n") || r.Status != StatusError {
+			t.Errorf("without Landlock %t: got %s and %q", without, r.Status, r.Text())
+		}
+	}
+}
+
 func TestWithoutProc(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, func(c *Config) { c.without.proc = true })

@@ -24,7 +24,7 @@ var (
 	ErrNoSession = errors.New("sandbox: no session")
 	// ErrUnsafe says that a path leads out of the session's files, or to something that is no regular file.
 	ErrUnsafe = errors.New("sandbox: unsafe path")
-	// ErrTooLarge says that code or an input file is above its limit.
+	// ErrTooLarge says that code is above its limit.
 	ErrTooLarge = errors.New("sandbox: too large")
 )
 
@@ -158,7 +158,8 @@ type Cell struct {
 }
 
 // Input is a file for the session. It is placed as /mnt/data/<ID> and, where Name
-// is a safe and free file name, as /mnt/data/<Name>, a hard link to the same file.
+// is a safe and free file name, as /mnt/data/<Name>, a hard link to the same file. If
+// it is too large for that, the code runs without it, and Result.Notice says so.
 type Input struct {
 	ID   string
 	Name string
@@ -203,7 +204,7 @@ const (
 // Result is what became of a cell.
 type Result struct {
 	Status   Status
-	Notice   string // one line for the model if something happened to the session, else ""
+	Notice   string // one line for the model if something happened to the session or its files, else ""
 	Outputs  []Output
 	Files    []FileInfo    // files of /mnt/data that the cell added or changed, inputs excluded, by path
 	Handover time.Duration // until the session was there: from the pool, made, or still there from the cell before

@@ -12,7 +12,6 @@ import (
 	"runtime"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"golang.org/x/sys/unix"
@@ -26,8 +25,9 @@ const (
 	openSafely    = unix.O_NOFOLLOW | unix.O_NONBLOCK | unix.O_CLOEXEC | unix.O_NOCTTY
 
 	dataPath = "/mnt/data"
-	maxDepth = 16  // of folders that are looked at
-	maxName  = 255 // bytes
+	maxDepth = 16   // of folders that are looked at
+	maxPath  = 1024 // bytes below the folder
+	meanPath = 256  // bytes of all paths that are looked at, divided by their number
 )
 
 // openIn opens name in the volume; flags come on top of openSafely.
@@ -89,11 +89,12 @@ func cleanPath(name string) (string, error) {
 }
 
 // list returns the regular files of the volume by path. It looks at no more than
-// limit entries, and passes over names that are not printable UTF-8 and folders
-// that are too deep; passed counts at least one if it did.
+// limit entries, with paths of no more than meanPath bytes on average, and passes over
+// names that are not printable UTF-8, and paths that are too long or too deep; passed
+// counts at least one if it did. What it returns is held as long as the session.
 func (v *volume) list(limit int) (files map[string]fileState, passed int, err error) {
 	files = map[string]fileState{}
-	seen := 0
+	seen, bytes := 0, 0
 	var walk func(dir string, depth int) error
 	walk = func(dir string, depth int) error {
 		d, err := v.openIn(dir, unix.O_RDONLY|unix.O_DIRECTORY, 0)
@@ -108,11 +109,13 @@ func (v *volume) list(limit int) (files map[string]fileState, passed int, err er
 		for {
 			names, err := d.Readdirnames(256)
 			for _, name := range names {
-				if seen++; seen > limit {
+				full := path.Join(dir, name)
+				bytes += len(full)
+				if seen++; seen > limit || bytes > max(limit*meanPath, maxPath) {
 					passed++
 					return nil
 				}
-				if !safeName(name) {
+				if !safeName(name) || len(full) > maxPath {
 					passed++
 					continue // nobody could be shown it, or ask for it
 				}
@@ -120,7 +123,6 @@ func (v *volume) list(limit int) (files map[string]fileState, passed int, err er
 				if unix.Fstatat(int(d.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW) != nil {
 					continue
 				}
-				full := path.Join(dir, name)
 				switch st.Mode & unix.S_IFMT {
 				case unix.S_IFREG:
 					files[full] = fileState{inode: st.Ino, size: st.Size, changed: st.Mtim.Nano(), status: st.Ctim.Nano()}
@@ -158,8 +160,12 @@ func (v *volume) place(ctx context.Context, in Input, limit int64) error {
 		return fmt.Errorf("sandbox: open input %s: %w", in.ID, err)
 	}
 	defer source.Close()
-	if err := v.write(in.ID, source, limit, time.Time{}); err != nil {
-		return err
+	r := &watchedReader{ctx: ctx, r: source}
+	if err := v.write(in.ID, r, limit, time.Time{}); err != nil {
+		if r.err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: %w", errNotPlaced, err)
 	}
 	name := path.Base(strings.ReplaceAll(in.Name, `\`, "/"))
 	if !safeName(name) || name == in.ID {
@@ -169,10 +175,19 @@ func (v *volume) place(ctx context.Context, in Input, limit int64) error {
 		dir := int(v.dir.Fd())
 		err := unix.Linkat(dir, in.ID, dir, name, 0)
 		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("sandbox: link input %s: %w", in.ID, err)
+			return fmt.Errorf("%w: link %s: %w", errNotPlaced, in.ID, err)
 		}
 		return nil
 	})
+}
+
+// room returns what the volume can still take, nothing if that is not known.
+func (v *volume) room() room {
+	var st unix.Statfs_t
+	if unix.Fstatfs(int(v.dir.Fd()), &st) != nil {
+		return room{}
+	}
+	return room{bytes: st.Bfree * uint64(st.Bsize), files: st.Ffree}
 }
 
 // write makes the file name from source, whole or not at all. A file that is there
@@ -243,14 +258,6 @@ func setFileUser(id int) error {
 		}
 	}
 	return nil
-}
-
-// safeName reports whether name can be one plain file.
-func safeName(name string) bool {
-	if name == "" || name == "." || name == ".." || len(name) > maxName || !utf8.ValidString(name) {
-		return false
-	}
-	return !strings.ContainsFunc(name, func(r rune) bool { return r == '/' || !unicode.IsPrint(r) })
 }
 
 // copyFrom copies the regular files of old into a volume no session has used yet.

@@ -72,7 +72,6 @@ func TestInputsAreRefused(t *testing.T) {
 	}{
 		"path in the id": {input("../x", "", ""), ErrUnsafe},
 		"no id":          {input("", "x", ""), ErrUnsafe},
-		"too large":      {input("file-1", "", strings.Repeat("x", 1<<20+1)), ErrTooLarge},
 		"cannot be read": {Input{ID: "file-1", Open: func(context.Context) (io.ReadCloser, error) { return nil, broken }}, broken},
 	} {
 		if _, err := m.Run(t.Context(), "k", Cell{Code: "1", Inputs: []Input{c.in}}); !errors.Is(err, c.want) {
@@ -81,6 +80,37 @@ func TestInputsAreRefused(t *testing.T) {
 	}
 	if got := run(t, m, "k", "import os; os.listdir()").Text(); got != "[]\n" {
 		t.Errorf("left behind: %s", got)
+	}
+}
+
+// TestInputsWithoutRoom gives a session more than it can hold: its code runs all the
+// same, is told what is missing, and can make room.
+func TestInputsWithoutRoom(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.DataBytes, c.Limits.FileSize = 3<<20, 1<<20 })
+	megabyte := strings.Repeat("x", 1<<20)
+	inputs := []Input{
+		input("file-1", "large.csv", megabyte+"x"), input("file-2", "a.csv", megabyte), input("file-3", "b.csv", megabyte[1:]), input("file-4", "c.csv", "c"),
+	}
+	const listed = "import os; print(*sorted(os.listdir()))"
+	for _, c := range []struct{ code, text, notice string }{
+		{listed, "a.csv b.csv c.csv file-2 file-3 file-4\n", "large.csv."},
+		{listed + "\nos.remove('a.csv'); os.remove('file-2'); open('full', 'wb').write(bytes(1 << 20)); f = open('rest', 'wb', 0)\ntry:\n    while f.write(bytes(4096)): pass\nexcept OSError: pass", "a.csv b.csv c.csv file-2 file-3 file-4\n", ""},
+		{"0", "0\n", "new.csv."},
+		{"os.chmod('/mnt/data', 0)", "", ""},
+		{"os.chmod('/mnt/data', 0o700); os.remove('full')", "", ""},
+		{listed, "b.csv c.csv file-3 file-4 file-5 new.csv rest\n", ""},
+	} {
+		r, err := m.Run(t.Context(), "k", Cell{Code: c.code, Inputs: inputs})
+		if err != nil {
+			t.Fatalf("Run(%q): %v", c.code, err)
+		}
+		if !strings.HasPrefix(r.Text(), c.text) || (c.notice == "") != (r.Notice == "") || !strings.Contains(r.Notice, c.notice) {
+			t.Errorf("%q: got %q and notice %q, want %q and %q", c.code, r.Text(), r.Notice, c.text, c.notice)
+		}
+		if strings.Contains(c.code, "open('full'") {
+			inputs = append(inputs, input("file-5", "new.csv", megabyte[:500_000]))
+		}
 	}
 }
 

@@ -88,7 +88,7 @@ def isolate(config, request):
     try:
         if not config["proc"]:
             raise PermissionError
-        linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC, "hidepid=invisible,subset=pid")
+        linux.mount("proc", "/proc", "proc", flags | linux.MS_NOEXEC | linux.MS_RDONLY, "hidepid=invisible,subset=pid")
         report["proc"] = "subset"
     except OSError:  # refused inside some containers; then nothing, rather than the one in view
         linux.mount("tmpfs", "/proc", "tmpfs", flags | linux.MS_NOEXEC | linux.MS_RDONLY, "size=4k,mode=0555")
