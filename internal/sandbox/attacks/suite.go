@@ -33,6 +33,7 @@ type Outcome struct {
 type Verdict struct {
 	Breaches []string // why it did not hold; nil if it did
 	Checks   int      // the attack's own that held
+	Excused  int      // what it found, but of gVisor's kernel and not of the host's
 	Status   string   // of its last cell
 	Text     string   // all it printed
 	Took     time.Duration
@@ -152,14 +153,14 @@ func (s *Suite) judge(a Attack, v *Verdict) {
 		case goodVerdict.MatchString(line):
 			v.Checks++
 		case a.isFine(line):
-			v.Checks++
+			v.Excused++
 		case whole, strings.Contains(line, "BREACH"):
 			v.breach(fmt.Sprintf("%.600s", strings.TrimPrefix(line, "BREACH ")))
 		}
 		seen[line] = true
 	}
-	if v.Checks < a.lines {
-		v.breach(fmt.Sprintf("made %d checks, want at least %d", v.Checks, a.lines))
+	if made := v.Checks + v.Excused; made < a.lines {
+		v.breach(fmt.Sprintf("made %d checks, want at least %d", made, a.lines))
 	}
 }
 
