@@ -76,7 +76,7 @@ func (x *execution) keepLinked(ctx context.Context, l *link, have *folder) strin
 		}
 	}
 	for _, text := range l.candidates() {
-		name := closest(linkName(text), have.files())
+		name := have.closest(linkName(text))
 		if name == "" {
 			continue
 		}
@@ -125,43 +125,51 @@ func spellings(name string) []string {
 	return []string{name}
 }
 
-// folder is a list of the files of a session, made when it is first asked for.
+// folder knows the files of a session by what other names have in common with theirs.
+// It asks for the list when it is first needed: a text may have many links, and a
+// session many files.
 type folder struct {
 	list  func() []sandbox.FileInfo
-	known []sandbox.FileInfo
-	asked bool
+	alike []map[string]string // for each of likenesses the path by its form, "" if several have it
 }
 
-func (f *folder) files() []sandbox.FileInfo {
-	if !f.asked {
-		f.known, f.asked = f.list(), true
-	}
-	return f.known
+// likenesses are the forms in which a name that is none may be that of a file: case
+// and separators are overlooked first, then a wrong or missing folder, then both.
+func likenesses() []func(string) string {
+	return []func(string) string{plainName, path.Base, func(s string) string { return plainName(path.Base(s)) }}
 }
 
 // closest returns the path of the file that a name which is none must mean, "" if
-// there is no such file or more than one. Case and separators are overlooked first,
-// then a wrong or missing folder, then both.
-func closest(name string, files []sandbox.FileInfo) string {
+// there is no such file or more than one.
+func (f *folder) closest(name string) string {
 	if plain, err := url.PathUnescape(name); err == nil {
 		name = plain
 	}
-	for _, form := range []func(string) string{plainName, path.Base, func(s string) string { return plainName(path.Base(s)) }} {
-		want, found := form(name), ""
-		for _, f := range files {
-			if form(f.Path) != want {
-				continue
-			}
-			if found != "" {
-				return ""
-			}
-			found = f.Path
-		}
-		if found != "" {
+	if f.alike == nil {
+		f.index()
+	}
+	for i, form := range likenesses() {
+		if found, ok := f.alike[i][form(name)]; ok {
 			return found
 		}
 	}
 	return ""
+}
+
+func (f *folder) index() {
+	files := f.list()
+	for _, form := range likenesses() {
+		paths := make(map[string]string, len(files))
+		for _, file := range files {
+			key := form(file.Path)
+			if _, taken := paths[key]; taken {
+				paths[key] = ""
+			} else {
+				paths[key] = file.Path
+			}
+		}
+		f.alike = append(f.alike, paths)
+	}
 }
 
 // plainName is what two spellings of a name have in common: neither case nor the
@@ -197,6 +205,20 @@ func (x *execution) noteMade(files []sandbox.FileInfo) {
 // earlierCell stands for all cells of earlier executions: they come before the first
 // of this one.
 const earlierCell = -1
+
+// withoutTwins returns files without those that are an input under its id, where it is
+// among them under its name too: in the session both are the same file.
+func withoutTwins(files []sandbox.FileInfo, inputs []sandbox.Input) []sandbox.FileInfo {
+	names := make(map[string]bool, len(files))
+	for _, f := range files {
+		names[f.Path] = true
+	}
+	twins := make(map[string]bool, len(inputs))
+	for _, in := range inputs {
+		twins[in.ID] = in.Name != in.ID && names[in.Name]
+	}
+	return slices.DeleteFunc(slices.Clone(files), func(f sandbox.FileInfo) bool { return twins[f.Path] })
+}
 
 // noteMadeBy remembers the files of a cell, without those that are by their names not
 // meant for anybody.

@@ -58,6 +58,8 @@ func TestClosest(t *testing.T) {
 	for _, name := range []string{"Sales Report.CSV", "out/plot.png", "out/plot_2.png", "a/x.txt", "b/x.txt", "C.txt", "c.TXT", "été.csv", "file-1"} {
 		files = append(files, sandbox.FileInfo{Path: name})
 	}
+	lists := 0
+	have := folder{list: func() []sandbox.FileInfo { lists++; return files }}
 	for name, want := range map[string]string{
 		"sales_report.csv":       "Sales Report.CSV",
 		"Sales%20Report.csv":     "Sales Report.CSV",
@@ -77,9 +79,25 @@ func TestClosest(t *testing.T) {
 		"%zz":                    "",
 		"out/../out/../plot.png": "out/plot.png",
 	} {
-		if got := closest(name, files); got != want {
+		if got := have.closest(name); got != want {
 			t.Errorf("closest(%q) = %q, want %q", name, got, want)
 		}
+	}
+	if lists != 1 {
+		t.Errorf("the files were listed %d times, want once for all links", lists)
+	}
+}
+
+// TestWithoutTwins is about a cell that wrote to its inputs.
+func TestWithoutTwins(t *testing.T) {
+	files := []sandbox.FileInfo{{Path: "a.csv"}, {Path: "file-1"}, {Path: "file-2"}, {Path: "file-3"}, {Path: "new"}}
+	inputs := []sandbox.Input{{ID: "file-1", Name: "a.csv"}, {ID: "file-2", Name: "b.csv"}, {ID: "file-3", Name: "file-3"}}
+	var got []string
+	for _, f := range withoutTwins(files, inputs) {
+		got = append(got, f.Path)
+	}
+	if diff := cmp.Diff([]string{"a.csv", "file-2", "file-3", "new"}, got); diff != "" {
+		t.Errorf("(-want +got):\n%s", diff)
 	}
 }
 

@@ -121,7 +121,7 @@ func (x *execution) runCode(ctx context.Context, index int, c *understudy.ToolCa
 	} else {
 		x.failures++
 	}
-	x.noteMade(result.Files)
+	x.noteMade(withoutTwins(result.Files, inputs))
 	x.log.Info("cell", "status", result.Status, "duration", time.Since(start).Round(time.Microsecond), "files", len(result.Files))
 	if out.err != nil {
 		return out.err
