@@ -376,10 +376,7 @@ func (s *cgroup) usage() int64 {
 	} else if s.dirs["memory"] == "" {
 		return 0
 	}
-	var n int64
-	if words := readWords(file); len(words) == 1 {
-		n, _ = strconv.ParseInt(words[0], 10, 64)
-	}
+	n, _ := readNumber(file)
 	return n
 }
 

@@ -1,6 +1,8 @@
 package sandbox
 
 import (
+	"errors"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -259,4 +261,41 @@ func liveGroup(t *testing.T, m *Manager) string {
 		group = s.group.dirs[""]
 	}
 	return group
+}
+
+func TestGroupsAvailable(t *testing.T) {
+	t.Parallel()
+	v2 := map[string]string{
+		"a/memory.max": "1000\n", "a/memory.current": "700\n", "a/memory.stat": "anon 5\ninactive_file 60\nactive_file 40\n",
+		"a/b/memory.max": "max\n", "a/b/memory.current": "700\n",
+	}
+	v1 := map[string]string{
+		"memory/memory.limit_in_bytes": "1000\n", "memory/memory.usage_in_bytes": "900\n", "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 50\n",
+	}
+	for name, c := range map[string]struct {
+		files map[string]string
+		self  string
+		want  int64
+	}{
+		"version 2":              {v2, "0::/a/b\n", 400},
+		"version 2, no limit":    {v2, "0::/c\n", math.MaxInt64},
+		"version 1, container":   {v1, "4:memory:/docker/1\n1:name=systemd:/\n", 150},
+		"no such file":           {v1, "", math.MaxInt64},
+		"a container's own root": {map[string]string{"memory.max": "100", "memory.current": "90"}, "0::/\n", 10},
+	} {
+		root := t.TempDir()
+		for file, content := range c.files {
+			file = filepath.Join(root, file)
+			if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(content), 0o644)); err != nil {
+				t.Fatal(err)
+			}
+		}
+		self := filepath.Join(root, "self")
+		if err := os.WriteFile(self, []byte(c.self), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		if got := groupsAvailable(root, self); got != c.want {
+			t.Errorf("%s: got %d, want %d", name, got, c.want)
+		}
+	}
 }

@@ -63,6 +63,7 @@
 //
 // The attacks package tries all of this, in the tests and on users' machines.
 //
-// The files of a session are in a tmpfs of bounded size: they count as its memory,
-// need no quota on any disk, and only copies of them outlive the server.
+// The files of a session are in a tmpfs of bounded size: what it writes counts as its
+// memory, what the server placed or restored there as the server's. They need no
+// quota on any disk, and only copies of them outlive the server.
 package sandbox

@@ -131,7 +131,7 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 	free := memoryAvailable() - minAvailable
 	for _, f := range files {
 		if free -= f.Size; free < 0 {
-			return nil, fmt.Errorf("%w: the host is too short of memory for the kept files", ErrBusy)
+			return nil, fmt.Errorf("%w: too little memory is left for the kept files", ErrBusy)
 		}
 	}
 	restored = make(map[string]bool, len(files))

@@ -16,7 +16,7 @@ import (
 // maxWaiting bounds the cells that wait for one session.
 const maxWaiting = 16
 
-// minAvailable is the memory the host must have left for one more process.
+// minAvailable is the memory that must be left for one more process.
 const minAvailable = 256 << 20
 
 // Manager keeps the sessions. Its methods may be called concurrently.
@@ -353,7 +353,7 @@ func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Kee
 		}
 	}
 	if free := memoryAvailable(); free < minAvailable {
-		return 0, fmt.Errorf("%w: the host has only %d MiB of memory left", ErrBusy, free>>20)
+		return 0, fmt.Errorf("%w: there are only %d MiB of memory left", ErrBusy, free>>20)
 	}
 	if s.volume == nil {
 		from, err := m.seat(ctx, s, limits)

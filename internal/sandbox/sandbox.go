@@ -62,7 +62,7 @@ type features struct {
 
 // Limits bound one session. Zero fields mean the documented defaults.
 type Limits struct {
-	Memory       int64         // bytes of all processes and of the files in /mnt/data, /tmp and /dev/shm; default 1 GiB
+	Memory       int64         // bytes of all processes and of what they write in /mnt/data, /tmp and /dev/shm; default 1 GiB
 	DataBytes    int64         // size of /mnt/data; default 512 MiB
 	DataInodes   int           // files in /mnt/data; default 20 000
 	TmpBytes     int64         // size of /tmp, and half of it for /dev/shm; default 128 MiB

@@ -121,13 +121,57 @@ func hostPID(pidfd *os.File) int {
 	return max(pid, 0) // -1: dead
 }
 
-// memoryAvailable returns what the host could give to new processes, in bytes.
+// memoryAvailable returns what the host could give to new processes, in bytes, and the
+// control groups of the server: a container or a unit may have less than the host.
 func memoryAvailable() int64 {
+	available := groupsAvailable("/sys/fs/cgroup", "/proc/self/cgroup")
 	words := readWords("/proc/meminfo")
 	if i := slices.Index(words, "MemAvailable:"); i >= 0 && i+1 < len(words) {
 		if kilobytes, err := strconv.ParseInt(words[i+1], 10, 64); err == nil {
-			return kilobytes << 10
+			available = min(available, kilobytes<<10)
 		}
 	}
-	return math.MaxInt64 // unknown
+	return available
+}
+
+// groupsAvailable returns what the group of the server and those above it have left,
+// math.MaxInt64 if they have no limit. fsroot and self are as for openCgroups.
+func groupsAvailable(fsroot, self string) int64 {
+	available := int64(math.MaxInt64)
+	own, err := readOwnGroups(self)
+	if err != nil {
+		return available
+	}
+	root, group, limit, usage, cache := fsroot, own[""], "memory.max", "memory.current", []string{"active_file", "inactive_file"}
+	if path, ok := own["memory"]; ok {
+		root, group = filepath.Join(fsroot, controllerFolder(fsroot, "memory")), path
+		limit, usage, cache = "memory.limit_in_bytes", "memory.usage_in_bytes", []string{"total_active_file", "total_inactive_file"}
+	}
+	for group = filepath.Join("/", group); ; group = filepath.Dir(group) {
+		dir := filepath.Join(root, group) // may not be there: a container shows its own group as the root
+		if most, ok := readNumber(filepath.Join(dir, limit)); ok {
+			used, _ := readNumber(filepath.Join(dir, usage))
+			words := readWords(filepath.Join(dir, "memory.stat"))
+			for i := 0; i+1 < len(words); i += 2 {
+				if slices.Contains(cache, words[i]) { // of files, not of a tmpfs: it goes when memory is needed
+					free, _ := strconv.ParseInt(words[i+1], 10, 64)
+					used -= free
+				}
+			}
+			available = min(available, most-used)
+		}
+		if group == "/" {
+			return available
+		}
+	}
+}
+
+// readNumber reads a file of one number; "max" is none.
+func readNumber(file string) (n int64, ok bool) {
+	words := readWords(file)
+	if len(words) != 1 {
+		return 0, false
+	}
+	n, err := strconv.ParseInt(words[0], 10, 64)
+	return n, err == nil
 }
