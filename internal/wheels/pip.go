@@ -9,10 +9,10 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net/http"
 	"net/url"
 	"os"
 	"os/exec"
+	"path"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -23,6 +23,9 @@ import (
 
 	"golang.org/x/sys/unix"
 )
+
+// logFile is where pip writes what it does, in its folder.
+const logFile = "pip.log"
 
 //go:embed confined.py
 var pipScript string
@@ -41,7 +44,6 @@ const (
 	maxFiles  = 256
 	maxText   = 64 << 10 // bytes kept of what it prints
 	overhead  = 16 << 20 // bytes that its folder may hold beside wheels
-	askIndex  = 5 * time.Second
 	askPip    = 30 * time.Second
 )
 
@@ -137,7 +139,7 @@ func (s *Source) install(ctx context.Context, dir string, r request, deliver fun
 	}
 	out, err := s.pip(ctx, dir, resolve...)
 	if err != nil {
-		return "", s.fault(ctx, out, err)
+		return "", s.fault(ctx, dir, out, err)
 	}
 	chosen, err := s.readReport(dir)
 	if err != nil {
@@ -158,7 +160,7 @@ func (s *Source) install(ctx context.Context, dir string, r request, deliver fun
 	fetched := filepath.Join(dir, "wheels")
 	fetch := append([]string{"download", "--no-deps", "--require-hashes", "--dest", fetched, "--requirement", list}, common...)
 	if out, err := s.pip(ctx, dir, fetch...); err != nil {
-		return "", s.fault(ctx, out, err)
+		return "", s.fault(ctx, dir, out, err)
 	}
 	return said, s.deliver(fetched, len(chosen.Install), deliver)
 }
@@ -168,7 +170,7 @@ func (s *Source) install(ctx context.Context, dir string, r request, deliver fun
 func (s *Source) commonOptions() []string {
 	options := []string{
 		"--isolated", "--no-input", "--no-color", "--disable-pip-version-check", "--progress-bar", "off", "--retries", "1", "--timeout", "15",
-		"--cache-dir", "cache", "--only-binary", ":all:", "--index-url", s.index.String(),
+		"--cache-dir", "cache", "--log", logFile, "--only-binary", ":all:", "--index-url", s.index.String(),
 	}
 	if s.index.Scheme == "http" {
 		options = append(options, "--trusted-host", s.index.Host) // the operator chose it so
@@ -312,8 +314,8 @@ var (
 	conflict = regexp.MustCompile(`(?s)The conflict is caused by:(.*?)\n\n`)
 )
 
-// fault says why pip failed, from what it printed.
-func (s *Source) fault(ctx context.Context, out *printed, err error) error {
+// fault says why the pip in dir failed, from what it printed.
+func (s *Source) fault(ctx context.Context, dir string, out *printed, err error) error {
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
@@ -329,7 +331,7 @@ func (s *Source) fault(ctx context.Context, out *printed, err error) error {
 		return refuse("A file of the package index is broken. Nothing was installed.")
 	}
 	if m := noMatch.FindStringSubmatch(text); m != nil {
-		return s.missing(ctx, normal(m[1]))
+		return s.missing(dir, normal(m[1]))
 	}
 	if m := conflict.FindStringSubmatch(out.stdout.String()); m != nil && !strings.ContainsAny(m[1], "/\\") {
 		return refuse("The packages cannot be installed together:%s", strings.TrimRight(m[1], "\n "))
@@ -340,31 +342,29 @@ func (s *Source) fault(ctx context.Context, out *printed, err error) error {
 	return fmt.Errorf("pip: %w: %s", err, lastLine(out.stderr.Bytes()))
 }
 
-// missing asks the index why there is nothing of a project that pip could take.
-func (s *Source) missing(ctx context.Context, name string) error {
-	ctx, cancel := context.WithTimeout(ctx, askIndex)
-	defer cancel()
-	unreachable := refuse("The package index does not answer. Nothing was installed; it may help to try again later.")
-	request, err := http.NewRequestWithContext(ctx, http.MethodGet, s.index.JoinPath(name, "/").String(), nil)
+// unread is a page of the index that pip could not read, and why, in its log.
+var unread = regexp.MustCompile(`Could not fetch URL ([^ ]+): (?:(\d{3}) )?(.*) - skipping`)
+
+// missing says why there is nothing of a project that pip could take, from pip's log in dir.
+func (s *Source) missing(dir, name string) error {
+	log, err := os.ReadFile(filepath.Join(dir, logFile))
 	if err != nil {
 		return err
 	}
-	answer, err := http.DefaultClient.Do(request)
-	if err != nil {
-		reason := err
-		if e, ok := errors.AsType[*url.Error](err); ok {
-			reason = e.Err // without the address, which has a password perhaps
+	for _, m := range unread.FindAllSubmatch(log, -1) {
+		address, err := url.Parse(string(m[1]))
+		if err != nil || normal(path.Base(address.Path)) != name {
+			continue
 		}
-		s.config.Logger.Warn("wheels: the package index cannot be reached", "error", reason)
-		return unreachable
-	}
-	answer.Body.Close()
-	switch {
-	case answer.StatusCode == http.StatusNotFound:
-		return refuse("There is no package %s in the index. Nothing was installed.", name)
-	case answer.StatusCode != http.StatusOK:
-		s.config.Logger.Warn("wheels: the package index refuses", "status", answer.StatusCode)
-		return unreachable
+		if string(m[2]) == "404" {
+			return refuse("There is no package %s in the index. Nothing was installed.", name)
+		}
+		reason, _, _ := strings.Cut(string(m[3]), " for url: ")
+		if password, set := s.index.User.Password(); set {
+			reason = strings.ReplaceAll(reason, password, "xxxxx")
+		}
+		s.config.Logger.Warn("wheels: the package index cannot be read", "status", string(m[2]), "reason", reason)
+		return refuse("The package index does not answer. Nothing was installed; it may help to try again later.")
 	}
 	return refuse("The index has no wheel of %s that fits this Python and the versions asked for. Packages that would have to be built cannot be installed here.", name)
 }

@@ -5,11 +5,19 @@ import (
 	"bytes"
 	"compress/gzip"
 	"context"
+	"crypto/ecdsa"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/tls"
+	"crypto/x509"
+	"encoding/pem"
 	"errors"
 	"fmt"
 	"io"
 	"io/fs"
+	"log"
 	"log/slog"
+	"math/big"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -261,9 +269,56 @@ func TestInstallWithoutIndex(t *testing.T) {
 	if _, _, err := s.deliveries(t.Context(), "plain"); err == nil || !strings.Contains(err.Error(), "index does not answer") {
 		t.Errorf("got %v", err)
 	}
-	if text := log.String(); !strings.Contains(text, "connection refused") || strings.Contains(text, "secret") {
+	if text := log.String(); !strings.Contains(text, "Connection refused") || strings.Contains(text, "secret") {
 		t.Errorf("logged %q, want the reason and no password", text)
 	}
+}
+
+// TestIndexWithItsOwnCertificate has an index that only the certificates in pip's
+// environment make trusted: what is said of it must come from there, too.
+func TestIndexWithItsOwnCertificate(t *testing.T) {
+	t.Parallel()
+	certificate, file := ownCertificate(t)
+	ix := httptest.NewUnstartedServer(http.NotFoundHandler())
+	ix.Config.ErrorLog = log.New(io.Discard, "", 0) // of those who do not trust it
+	ix.TLS = &tls.Config{Certificates: []tls.Certificate{certificate}}
+	ix.StartTLS()
+	defer ix.Close()
+	index := strings.Replace(ix.URL, "127.0.0.1", "localhost", 1)
+	for _, c := range []struct {
+		environment []string
+		want        string
+	}{
+		{[]string{"REQUESTS_CA_BUNDLE=" + file}, "There is no package plain in the index"},
+		{nil, "index does not answer"},
+	} {
+		s := newSource(t, Config{Index: index, Allow: []string{"*"}, Environment: c.environment})
+		if _, _, err := s.deliveries(t.Context(), "plain"); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("with %q: got %v, want %q", c.environment, err, c.want)
+		}
+	}
+}
+
+// ownCertificate makes a certificate for localhost that nobody trusts, and a file with it.
+func ownCertificate(t *testing.T) (certificate tls.Certificate, file string) {
+	t.Helper()
+	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	template := &x509.Certificate{
+		SerialNumber: big.NewInt(1), DNSNames: []string{"localhost"}, NotAfter: time.Now().Add(time.Hour),
+		IsCA: true, BasicConstraintsValid: true, KeyUsage: x509.KeyUsageDigitalSignature | x509.KeyUsageCertSign,
+	}
+	raw, err := x509.CreateCertificate(rand.Reader, template, template, &key.PublicKey, key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	file = filepath.Join(t.TempDir(), "ca.pem")
+	if err := os.WriteFile(file, pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: raw}), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	return tls.Certificate{Certificate: [][]byte{raw}, PrivateKey: key}, file
 }
 
 // TestPipIsConfined looks at what a pip can reach: its configuration files are a way to
