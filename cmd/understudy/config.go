@@ -154,6 +154,7 @@ type MaxLimitsConfig struct {
 	Memory      Bytes         `koanf:"memory"`
 	Processes   int           `koanf:"processes"`
 	CPU         float64       `koanf:"cpu"`
+	DataBytes   Bytes         `koanf:"data_bytes"`
 	CellTimeout time.Duration `koanf:"cell_timeout"`
 }
 
@@ -406,6 +407,7 @@ func (c SandboxConfig) compareLimits() error {
 		"memory":       {float64(l.Memory), float64(most.Memory)},
 		"cpu":          {l.CPU, most.CPU},
 		"processes":    {float64(l.Processes), float64(most.Processes)},
+		"data_bytes":   {float64(l.DataBytes), float64(most.DataBytes)},
 		"cell_timeout": {l.CellTimeout.Seconds(), most.CellTimeout.Seconds()},
 	} {
 		if pair[1] != 0 && pair[1] < pair[0] {
@@ -517,6 +519,6 @@ func (c *Config) sandboxConfig(dir string, env pyenv.Env, log *slog.Logger) sand
 		Python: env.Python, Packages: env.Packages, Dir: dir, Logger: log,
 		Pool: c.Sandbox.Pool, MaxSessions: c.Sandbox.MaxSessions, Lifetime: c.Sandbox.Lifetime,
 		MinIsolation: c.Sandbox.MinIsolation, Limits: limits,
-		MaxLimits: sandbox.SessionLimits{Memory: int64(most.Memory), CPU: most.CPU, Processes: most.Processes},
+		MaxLimits: sandbox.SessionLimits{Memory: int64(most.Memory), CPU: most.CPU, Processes: most.Processes, DataBytes: int64(most.DataBytes)},
 	}
 }

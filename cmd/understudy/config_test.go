@@ -171,6 +171,7 @@ func TestConfigRefusals(t *testing.T) {
 		{name: "time-out", args: []string{"--shutdown-timeout", "-1s"}, want: "shutdown_timeout is negative"},
 		{name: "negative limit", file: "engine: {max_runs: -1}", want: "engine.max_runs is negative"},
 		{name: "maximum below the default", file: "sandbox: {limits: {memory: 2GiB}, max_limits: {memory: 1GiB}}", want: "sandbox.max_limits.memory is below"},
+		{name: "maximum of data below the default", file: "sandbox: {max_limits: {data_bytes: 1MiB}}", want: "sandbox.max_limits.data_bytes is below"},
 		{name: "maximum below the built-in default", file: "sandbox: {max_limits: {cell_timeout: 5s}}", want: "sandbox.max_limits.cell_timeout is below"},
 		{name: "entra without an issuer", file: "entra: {audience: [x]}", want: "neither an issuer nor a tenant"},
 		{name: "packages without python", args: []string{"--packages", "/p"}, want: "--python"},

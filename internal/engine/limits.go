@@ -18,6 +18,7 @@ const (
 	memoryKey    = "code_interpreter.memory_limit" // "4g", as of the containers of other APIs, "512MiB" or bytes
 	cpuKey       = "code_interpreter.cpu"          // processors, "0.5"
 	processesKey = "code_interpreter.processes"    // "256"
+	dataKey      = "code_interpreter.data_bytes"   // size of /mnt/data, as memoryKey
 	timeoutKey   = "code_interpreter.timeout"      // of one piece of code, "120s" or seconds
 )
 
@@ -53,7 +54,7 @@ func (x *execution) cellLimits(ctx context.Context) (asked askedLimits, misread 
 // readLimits reads the limits in metadata, of which the first that has a key counts.
 func readLimits(all ...understudy.Metadata) (asked askedLimits, misread string) {
 	var bad []string
-	for _, key := range []string{memoryKey, cpuKey, processesKey, timeoutKey} {
+	for _, key := range []string{memoryKey, cpuKey, processesKey, dataKey, timeoutKey} {
 		for _, metadata := range all {
 			value, ok := metadata[key]
 			if !ok {
@@ -86,6 +87,8 @@ func (a *askedLimits) set(key, value string) bool {
 		if ok = err == nil && n > 0; ok {
 			a.session.Processes = n
 		}
+	case dataKey:
+		a.session.DataBytes, ok = parseSize(value)
 	case timeoutKey:
 		a.timeout, ok = parseSeconds(value)
 	}

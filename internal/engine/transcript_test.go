@@ -41,7 +41,7 @@ var update = flag.Bool("update", false, "rewrite the transcripts")
 //	-- model --   turn, then its deltas: text S, refusal S, call ID NAME, args S (of the last call),
 //	              usage PROMPT COMPLETION, finish REASON, error STATUS TEXT, hang
 //	-- cells --   cell, then what comes of it: logs S, image, data S (a table), makes S (a file), status S, notice S, hang;
-//	              code S and limits MEMORY CPU PROCESSES TIMEOUT are what must be asked for
+//	              code S and limits MEMORY CPU PROCESSES DATA TIMEOUT are what must be asked for
 //	-- client --  what the client does when the stream ends or, for cancel, at an event:
 //	              cancel EVENT, restart EVENT (of the server), delete_restart EVENT (the
 //	              newest message before that), submit CALL=OUTPUT…, wait
@@ -503,7 +503,7 @@ func (s *scriptedCells) Run(ctx context.Context, _ string, cell sandbox.Cell) (s
 			}
 		case "limits":
 			l := cell.Limits
-			if got := fmt.Sprintf("%d %g %d %v", l.Memory, l.CPU, l.Processes, cell.Timeout); got != c.rest {
+			if got := fmt.Sprintf("%d %g %d %d %v", l.Memory, l.CPU, l.Processes, l.DataBytes, cell.Timeout); got != c.rest {
 				s.t.Errorf("the limits are %s, want %s", got, c.rest)
 			}
 		case "logs":

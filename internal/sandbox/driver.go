@@ -18,8 +18,11 @@ type driver interface {
 	// start makes a session on volume and returns when its isolation is complete
 	// and it waits for a cell.
 	start(ctx context.Context, volume *volume, limits Limits) (process, error)
-	// makeVolume makes the place for the files of one session.
-	makeVolume(ctx context.Context) (*volume, error)
+	// makeVolume makes the place for the files of one session, as large as limits say.
+	makeVolume(ctx context.Context, limits Limits) (*volume, error)
+	// resizeVolume gives volume another size, in bytes. It fails, and changes nothing,
+	// if the files take more than that. Nobody else may use volume meanwhile but its process.
+	resizeVolume(ctx context.Context, volume *volume, size int64) error
 	// dropVolume removes a volume that no live process uses.
 	dropVolume(volume *volume)
 	// usage measures what the sessions take.
@@ -67,6 +70,7 @@ type sessionReport struct {
 type volume struct {
 	id   int
 	uid  int      // in the session
+	size int64    // bytes
 	dir  *os.File // O_PATH
 	host hostID   // who owns the files, seen from the host
 	home any      // the driver's own

@@ -88,7 +88,7 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	v, err := d.makeVolume(ctx)
+	v, err := d.makeVolume(ctx, d.config.Limits)
 	if err != nil {
 		return err
 	}
@@ -171,20 +171,20 @@ func (d *jailDriver) jail(ctx context.Context) (*jail, error) {
 	return fresh, nil
 }
 
-func (d *jailDriver) makeVolume(ctx context.Context) (*volume, error) {
-	v, err := d.tryVolume(ctx)
+func (d *jailDriver) makeVolume(ctx context.Context, l Limits) (*volume, error) {
+	v, err := d.tryVolume(ctx, l)
 	if errors.Is(err, errTransport) {
-		v, err = d.tryVolume(ctx) // it had died unnoticed; this is a new one
+		v, err = d.tryVolume(ctx, l) // it had died unnoticed; this is a new one
 	}
 	return v, err
 }
 
-func (d *jailDriver) tryVolume(ctx context.Context) (*volume, error) {
+func (d *jailDriver) tryVolume(ctx context.Context, l Limits) (*volume, error) {
 	j, err := d.jail(ctx)
 	if err != nil {
 		return nil, err
 	}
-	v := &volume{home: j}
+	v := &volume{home: j, size: l.DataBytes}
 	d.mu.Lock()
 	d.nextID++
 	v.id = d.nextID
@@ -200,9 +200,8 @@ func (d *jailDriver) tryVolume(ctx context.Context) (*volume, error) {
 		v.host = hostID{switched: true, id: kernelBase() + v.uid}
 	}
 	d.mu.Unlock()
-	l := d.config.Limits
 	_, v.dir, err = j.call(ctx, map[string]any{
-		"op": "volume", "volume": v.id, "uid": v.uid, "size": l.DataBytes, "inodes": l.DataInodes,
+		"op": "volume", "volume": v.id, "uid": v.uid, "size": v.size, "inodes": l.DataInodes,
 	})
 	if err == nil && v.dir == nil {
 		err = errors.New("no folder came with the answer")
@@ -212,6 +211,18 @@ func (d *jailDriver) tryVolume(ctx context.Context) (*volume, error) {
 		return nil, fmt.Errorf("sandbox: make volume: %w", err)
 	}
 	return v, nil
+}
+
+func (d *jailDriver) resizeVolume(ctx context.Context, v *volume, size int64) error {
+	j := v.home.(*jail)
+	if !j.usable() {
+		return errVolumeLost
+	}
+	if _, _, err := j.call(ctx, map[string]any{"op": "resize", "volume": v.id, "size": size}); err != nil {
+		return fmt.Errorf("sandbox: resize volume: %w", err)
+	}
+	v.size = size
+	return nil
 }
 
 func (d *jailDriver) dropVolume(v *volume) {

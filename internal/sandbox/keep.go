@@ -9,6 +9,7 @@ import (
 	"io/fs"
 	"iter"
 	"maps"
+	"os"
 	"slices"
 	"strings"
 )
@@ -134,6 +135,9 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 			return nil, fmt.Errorf("%w: too little memory is left for the kept files", ErrBusy)
 		}
 	}
+	if err := m.makeRoom(ctx, s, files); err != nil {
+		return nil, err
+	}
 	restored = make(map[string]bool, len(files))
 	s.workspace.absent = map[string]int64{}
 	var lost []string
@@ -158,6 +162,25 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 		s.notice += " But these could not be restored: " + someOf(lost) + "."
 	}
 	return restored, nil
+}
+
+// makeRoom gives the session the room that kept files take, within Config.MaxLimits:
+// what an earlier session had room for is there although this one asks for less.
+func (m *Manager) makeRoom(ctx context.Context, s *keyed, files []KeptFile) error {
+	size := s.volume.size - int64(s.volume.room().bytes)
+	page := int64(os.Getpagesize())
+	for _, f := range files {
+		size += (f.Size + page - 1) / page * page
+	}
+	size = min(size, m.config.MaxLimits.DataBytes)
+	if size <= s.volume.size {
+		return nil
+	}
+	if _, err := m.resize(ctx, s, m.config.withData(s.limits, size)); err != nil {
+		return err
+	}
+	s.limits = m.config.withData(s.limits, s.volume.size)
+	return nil
 }
 
 // errLost says that a kept file cannot be restored, however often one tries.
@@ -229,7 +252,7 @@ func (m *Manager) save(ctx context.Context, s *keyed, keep Keeper) (notice strin
 		maps.Copy(w.failed, failed)
 		w.version, w.kept = version, fit
 	}
-	return w.tell(left, s.passed, m.config.Limits)
+	return w.tell(left, s.passed, s.limits)
 }
 
 // sizeOf returns the bytes of those files that are there.
@@ -246,7 +269,7 @@ func sizeOf(files map[string]fileState, names []string) (bytes int64) {
 func (m *Manager) choose(s *keyed) (fit map[string]fileState, left []string) {
 	fit = make(map[string]fileState, len(s.before))
 	var bytes int64
-	mayKeep, mayHave := m.config.Limits.KeptBytes, m.config.Limits.KeptFiles
+	mayKeep, mayHave := s.limits.KeptBytes, s.limits.KeptFiles
 	for name, size := range s.workspace.absent {
 		if _, again := s.before[name]; !again {
 			mayKeep, mayHave = mayKeep-size, mayHave-1

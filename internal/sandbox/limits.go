@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"cmp"
+	"context"
 	"fmt"
 	"strings"
 	"time"
@@ -35,6 +36,12 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 			cut = append(cut, fmt.Sprintf("%d processes", allowed.Processes))
 		}
 	}
+	if asked := cell.Limits.DataBytes; asked != 0 {
+		allowed = m.config.withData(allowed, within(asked, min(leastDataBytes, allowed.DataBytes), most.DataBytes))
+		if allowed.DataBytes != asked {
+			cut = append(cut, fmt.Sprintf("%d MiB in /mnt/data", allowed.DataBytes>>20))
+		}
+	}
 	if cell.Timeout > allowed.MaxTimeout {
 		cut = append(cut, fmt.Sprintf("%v for a piece of code", allowed.MaxTimeout.Round(time.Millisecond)))
 	}
@@ -46,8 +53,34 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 
 func within[T cmp.Ordered](asked, least, most T) T { return min(max(asked, least), most) }
 
-// adapt gives the session's process other limits, and reports whether it could.
+// resize gives the session's files the size in limits, if that can be, and returns
+// limits. Files that take more keep the size they have, and so do those that cannot be
+// reached because what made them is gone: the limits returned say so. The error is ctx's.
+func (m *Manager) resize(ctx context.Context, s *keyed, limits Limits) (Limits, error) {
+	v := s.volume
+	if limits.DataBytes == v.size {
+		return limits, nil
+	}
+	err := m.driver.resizeVolume(ctx, v, limits.DataBytes)
+	if ctx.Err() != nil {
+		return limits, ctx.Err()
+	}
+	if err != nil && limits.DataBytes < v.size {
+		return m.config.withData(limits, v.size), nil
+	}
+	if err != nil {
+		m.config.Logger.Debug("sandbox: resize", "error", err)
+	}
+	clear(s.unplaced) // there is room for other inputs now
+	return limits, nil
+}
+
+// adapt gives the session's process other limits, and reports whether it could. Its
+// files must have the size in limits already.
 func adapt(s *keyed, limits Limits) bool {
+	if s.volume.size != limits.DataBytes {
+		return false
+	}
 	if s.limits == limits {
 		return true
 	}

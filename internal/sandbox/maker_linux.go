@@ -89,7 +89,7 @@ func (m maker) prepare(c Config, filter []byte) map[string]any {
 	}
 	l, most := c.Limits, c.MaxLimits
 	first, _ := m.users(c)
-	limits := commonLimits(l)
+	limits := commonLimits(c)
 	limits["NPROC"] = int64(most.Processes) + 1 // each copy lowers it: see greeting
 	return map[string]any{
 		"runsc": "/opt/runsc", "platform": "systrap", "image_size": 1 << 30, "uid": first,
@@ -98,8 +98,10 @@ func (m maker) prepare(c Config, filter []byte) map[string]any {
 	}
 }
 
-// commonLimits are the resource limits of the code in a session.
-func commonLimits(l Limits) map[string]int64 {
+// commonLimits are the resource limits of the code in any session. That of a file is wide
+// enough for the largest /mnt/data: the size of what a file is in bounds it further.
+func commonLimits(c Config) map[string]int64 {
+	l := c.withData(c.Limits, c.MaxLimits.DataBytes)
 	return map[string]int64{
 		"CORE":  1, // 1 and not 0: it stops the core dump helpers of the host too
 		"FSIZE": l.FileSize, "NOFILE": int64(l.OpenFiles), "MEMLOCK": 64 << 10, "MSGQUEUE": 0, "NICE": 0,
@@ -123,7 +125,7 @@ func (m maker) rlimits(c Config, v *volume, l Limits, group *cgroup) map[string]
 	if m.ownKernel {
 		return map[string]int64{"CORE": 1} // of gVisor's own processes; it holds the limits of the code
 	}
-	limits := commonLimits(l)
+	limits := commonLimits(c)
 	processes := l.Processes
 	if group.holds("pids") {
 		processes = c.MaxLimits.Processes

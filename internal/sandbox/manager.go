@@ -339,6 +339,11 @@ func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Kee
 	if err != nil {
 		return 0, err
 	}
+	if s.volume != nil {
+		if limits, err = m.resize(ctx, s, limits); err != nil {
+			return 0, err
+		}
+	}
 	if s.link != nil {
 		select {
 		case <-s.link.process.exited():
@@ -361,6 +366,9 @@ func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Kee
 			return 0, err
 		}
 		s.workspace = workspace{version: version, failed: map[string]fileState{}}
+		if limits, err = m.resize(ctx, s, limits); err != nil {
+			return 0, err
+		}
 		if adapt(s, limits) {
 			return from, nil
 		}
@@ -387,21 +395,23 @@ func (m *Manager) seat(ctx context.Context, s *keyed, limits Limits) (source, er
 }
 
 // restart starts a process on the session's files. If they belong to a zygote that
-// is gone, they are copied first.
+// is gone, or cannot have the size in limits, they are copied first.
 func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process, *volume, error) {
-	p, err := m.driver.start(ctx, s.volume, limits)
-	if !errors.Is(err, errVolumeLost) {
-		return p, s.volume, err
+	if s.volume.size == limits.DataBytes {
+		p, err := m.driver.start(ctx, s.volume, limits)
+		if !errors.Is(err, errVolumeLost) {
+			return p, s.volume, err
+		}
 	}
-	v, err := m.driver.makeVolume(ctx)
+	v, err := m.driver.makeVolume(ctx, limits)
 	if err != nil {
 		return nil, nil, err
 	}
-	copied, err := v.copyFrom(s.volume, m.config.Limits)
+	copied, err := v.copyFrom(s.volume, limits)
 	if err != nil {
 		s.notice += " Some of its files could not be kept."
 	}
-	p, err = m.driver.start(ctx, v, limits)
+	p, err := m.driver.start(ctx, v, limits)
 	if err != nil {
 		m.driver.dropVolume(v)
 		return nil, nil, err
@@ -419,6 +429,7 @@ func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process
 		return nil, nil, err
 	}
 	s.rebase(copied)
+	clear(s.unplaced)
 	return p, v, nil
 }
 
@@ -440,7 +451,7 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice s
 		if s.placed[in.ID] || (tried && has.bytes <= had.bytes && has.files <= had.files) {
 			continue
 		}
-		err := s.volume.place(ctx, in, m.config.Limits.FileSize)
+		err := s.volume.place(ctx, in, s.limits.FileSize)
 		if errors.Is(err, errNotPlaced) {
 			m.config.Logger.Debug("sandbox: place an input", "error", err)
 			if errors.Is(err, ErrTooLarge) {
@@ -457,7 +468,7 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice s
 		fresh = append(fresh, in.ID)
 	}
 	if left != nil {
-		l := m.config.Limits
+		l := s.limits
 		notice = fmt.Sprintf("Could not be put into /mnt/data: %s. It holds %d MiB, in files of up to %d MiB. Where there is more room, it is tried again.",
 			someOf(left), l.DataBytes>>20, l.FileSize>>20)
 	}

@@ -75,7 +75,7 @@ func (p *pool) make(ctx context.Context, limits Limits) (seat, error) {
 }
 
 func (p *pool) tryMake(ctx context.Context, limits Limits) (seat, error) {
-	v, err := p.driver.makeVolume(ctx)
+	v, err := p.driver.makeVolume(ctx, limits)
 	if err != nil {
 		return seat{}, err
 	}

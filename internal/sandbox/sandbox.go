@@ -51,6 +51,7 @@ type Config struct {
 	Installer    Installer     // nil: sessions cannot install packages
 	Logger       *slog.Logger  // default: discard
 
+	given   Limits   // Limits without their defaults
 	without features // only tests set it
 }
 
@@ -66,7 +67,7 @@ type Limits struct {
 	DataBytes    int64         // size of /mnt/data; default 512 MiB
 	DataInodes   int           // files in /mnt/data; default 20 000
 	TmpBytes     int64         // size of /tmp, and half of it for /dev/shm; default 128 MiB
-	FileSize     int64         // bytes of one file; default 512 MiB
+	FileSize     int64         // bytes of one file; default 512 MiB, or DataBytes if that is more
 	OpenFiles    int           // per process; default 1024
 	Processes    int           // processes and threads; default 128
 	CPU          float64       // processors; default 1
@@ -89,6 +90,7 @@ type SessionLimits struct {
 	Memory    int64   // as in Limits, 256 MiB at least
 	CPU       float64 // 0.1 at least
 	Processes int     // 16 at least
+	DataBytes int64   // as in Limits, 1 MiB at least; FileSize and KeptBytes follow it where they have their defaults
 }
 
 // Below these no session would start, or none would end a cell.
@@ -96,6 +98,7 @@ const (
 	leastMemory    = 256 << 20
 	leastCPU       = 0.1
 	leastProcesses = 16
+	leastDataBytes = 1 << 20
 )
 
 // WithDefaults returns l with the documented defaults in place of zeros.
@@ -104,7 +107,7 @@ func (l Limits) WithDefaults() Limits {
 	l.DataBytes = cmp.Or(l.DataBytes, 512<<20)
 	l.DataInodes = cmp.Or(l.DataInodes, 20_000)
 	l.TmpBytes = cmp.Or(l.TmpBytes, 128<<20)
-	l.FileSize = cmp.Or(l.FileSize, 512<<20)
+	l.FileSize = cmp.Or(l.FileSize, max(512<<20, l.DataBytes))
 	l.OpenFiles = cmp.Or(l.OpenFiles, 1024)
 	l.Processes = cmp.Or(l.Processes, 128)
 	l.CPU = cmp.Or(l.CPU, 1)
@@ -126,10 +129,11 @@ func (l Limits) WithDefaults() Limits {
 func (c Config) withDefaults() Config {
 	c.Driver = cmp.Or(c.Driver, DriverZygote)
 	c.Python = cmp.Or(c.Python, "/usr/bin/python3")
-	c.Limits = c.Limits.WithDefaults()
+	c.given, c.Limits = c.Limits, c.Limits.WithDefaults()
 	c.MaxLimits.Memory = max(c.MaxLimits.Memory, c.Limits.Memory)
 	c.MaxLimits.CPU = max(c.MaxLimits.CPU, c.Limits.CPU)
 	c.MaxLimits.Processes = max(c.MaxLimits.Processes, c.Limits.Processes)
+	c.MaxLimits.DataBytes = max(c.MaxLimits.DataBytes, c.Limits.DataBytes)
 	pool := 4
 	if c.Driver == DriverGVisor {
 		pool = 2 // each takes 150 MB
@@ -144,6 +148,14 @@ func (c Config) withDefaults() Config {
 	return c
 }
 
+// withData returns l with another size of /mnt/data, and with what follows it unless
+// it was configured.
+func (c Config) withData(l Limits, size int64) Limits {
+	own := Limits{DataBytes: size, FileSize: c.given.FileSize, KeptBytes: c.given.KeptBytes}.WithDefaults()
+	l.DataBytes, l.FileSize, l.KeptBytes = size, own.FileSize, own.KeptBytes
+	return l
+}
+
 // Cell is one piece of code to run.
 type Cell struct {
 	Code    string
@@ -151,7 +163,7 @@ type Cell struct {
 	Timeout time.Duration // default Limits.CellTimeout, at most Limits.MaxTimeout
 	// Limits of the session from now on, in place of Config.Limits where they are not
 	// zero, within Config.MaxLimits. A session that runs gets them as it is, if that
-	// can be, else a new process; a lower limit of memory waits until it holds less.
+	// can be, else a new process; less memory, or less room, it gets once it holds less.
 	Limits SessionLimits
 	Keep   Keeper       // if not nil, has the key's files of earlier sessions, and gets those of this one
 	Output func(Output) // if not nil, gets every output as it arrives, in order, on Run's goroutine

@@ -11,6 +11,7 @@ from . import linux
 
 CTL = 3
 VOLUMES = "/run/volumes"
+VOLUME_FLAGS = linux.MS_NOSUID | linux.MS_NODEV
 
 
 def main(prepare, start):
@@ -26,7 +27,7 @@ def main(prepare, start):
         os._exit(1)
     pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     send(ctl, ready | {"memory": own_memory()})
-    operations = {"volume": make_volume, "drop": drop_volume, "reap": reap,
+    operations = {"volume": make_volume, "resize": resize_volume, "drop": drop_volume, "reap": reap,
                   "start": lambda request, fds: fork(pidns, request, fds, lambda groups: start(config, request, fds[:2], groups))}
     while True:
         data, fds, _, _ = socket.recv_fds(ctl, 1 << 16, 32)
@@ -59,10 +60,18 @@ def make_volume(request, fds):
     """Mount a size-limited tmpfs for the files of one session, and hand out its folder."""
     path = f"{VOLUMES}/{request['volume']:d}"
     os.mkdir(path)
-    linux.mount("data", path, "tmpfs", linux.MS_NOSUID | linux.MS_NODEV,
+    linux.mount("data", path, "tmpfs", VOLUME_FLAGS,
                 f"mode=0700,uid={request['uid']:d},gid={request['uid']:d},size={request['size']:d},"
                 f"nr_inodes={request['inodes']:d}")
     return {}, [os.open(path, os.O_PATH | os.O_DIRECTORY | os.O_CLOEXEC)]
+
+
+def resize_volume(request, fds):
+    """Give a volume another size. The kernel refuses one below what the files take. A
+    remount drops the flags of this mount that it does not name, and keeps the other
+    options; it does not touch the mount that the session has of the same file system."""
+    linux.mount(None, f"{VOLUMES}/{request['volume']:d}", None, linux.MS_REMOUNT | VOLUME_FLAGS, f"size={request['size']:d}")
+    return {}, ()
 
 
 def drop_volume(request, fds):

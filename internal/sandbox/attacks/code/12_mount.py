@@ -1,6 +1,6 @@
 # row: 12
 # tries: to mount, unmount and remount, with the old calls and the new.
-# lines: 27
+# lines: 28
 # gvisor: write /run/x was carried out: [Errno 2]
 # gvisor: write /dev/x
 def mount(source, target, kind, flags=0, options=b""):
@@ -13,6 +13,7 @@ for kind in (b"tmpfs", b"proc", b"sysfs", b"cgroup", b"cgroup2", b"overlay", b"d
     denied(f"mount {kind.decode()}", mount, b"x", b"/tmp/m", kind)
 for path in (b"/", b"/usr", b"/proc", b"/mnt/data"):
     denied(f"remount {path.decode()} writable", mount, b"none", path, b"", REMOUNT | BIND)
+denied("remount /mnt/data larger", mount, b"none", b"/mnt/data", b"", REMOUNT, b"size=64g")
 denied("bind /", mount, b"/", b"/tmp/m", b"", BIND | REC)
 denied("move /usr", mount, b"/usr", b"/tmp/m", b"", MOVE)
 denied("share /", mount, b"none", b"/", b"", SHARED | REC)
