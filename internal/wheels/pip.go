@@ -40,7 +40,7 @@ type order struct {
 
 // Bounds on one pip.
 const (
-	maxMemory = 2 << 30
+	maxMemory = 1 << 30
 	maxFiles  = 256
 	maxText   = 64 << 10 // bytes kept of what it prints
 	overhead  = 16 << 20 // bytes that its folder may hold beside wheels

@@ -323,6 +323,42 @@ func ownCertificate(t *testing.T) (certificate tls.Certificate, file string) {
 
 // TestPipIsConfined looks at what a pip can reach: its configuration files are a way to
 // have it read any file.
+// TestPipDiesFirst looks at pip while it asks the index.
+func TestPipDiesFirst(t *testing.T) {
+	t.Parallel()
+	scores := make(chan string, 100)
+	index := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		children, err := filepath.Glob("/proc/self/task/*/children")
+		if err != nil {
+			t.Error(err)
+		}
+		for _, file := range children {
+			pids, _ := os.ReadFile(file) // of a thread that is gone
+			for pid := range strings.FieldsSeq(string(pids)) {
+				command, _ := os.ReadFile(filepath.Join("/proc", pid, "cmdline"))
+				score, _ := os.ReadFile(filepath.Join("/proc", pid, "oom_score_adj"))
+				if strings.Contains(string(command), "def die_first") && len(score) > 0 {
+					scores <- strings.TrimSpace(string(score))
+				}
+			}
+		}
+		http.NotFound(w, r)
+	}))
+	t.Cleanup(index.Close)
+	s := newSource(t, Config{Index: index.URL, Allow: []string{"*"}})
+	if _, _, err := s.deliveries(t.Context(), "absent"); err == nil {
+		t.Fatal("installed what is not there")
+	}
+	close(scores)
+	var got []string
+	for score := range scores {
+		got = append(got, score)
+	}
+	if !slices.Contains(got, "1000") {
+		t.Errorf("no pip that asked the index is the first to die: %q", got)
+	}
+}
+
 func TestPipIsConfined(t *testing.T) {
 	t.Parallel()
 	const askVersion = 1
