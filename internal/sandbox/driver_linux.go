@@ -273,7 +273,7 @@ func (d *jailDriver) start(ctx context.Context, v *volume, limits Limits) (_ pro
 	}()
 	var groupFiles []*os.File
 	if d.cgroups.kind != groupsNone {
-		if s.group, err = d.cgroups.create(id, d.maker.bounds(limits)); err != nil {
+		if s.group, err = d.cgroups.create(id, d.maker.startBounds(limits)); err != nil {
 			return nil, err
 		}
 		if groupFiles, err = s.group.files(); err != nil {
@@ -301,6 +301,9 @@ func (d *jailDriver) start(ctx context.Context, v *volume, limits Limits) (_ pro
 	err = s.begin(ctx)
 	if ctx.Err() == nil {
 		j.record(err)
+	}
+	if err == nil {
+		err = s.settle()
 	}
 	if err != nil {
 		return nil, err
@@ -388,6 +391,18 @@ func (s *session) begin(ctx context.Context) error {
 		}
 	}
 	return s.awaitReady(ctx)
+}
+
+// settle puts the limits in force that were wider for the start.
+func (s *session) settle() error {
+	now, next := s.driver.maker.startBounds(s.limits).CPU, s.driver.maker.bounds(s.limits).CPU
+	if now == next || !s.group.holds("cpu") {
+		return nil
+	}
+	if held := s.driver.cgroups.set(s.group.dirs, 0, 0, next); len(held) == 0 {
+		return errFixed
+	}
+	return nil
 }
 
 // greet sends what a copy of a checkpoint waits for.

@@ -2,6 +2,7 @@ package sandbox
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -142,5 +143,27 @@ func TestSessionLimitsOfProcessors(t *testing.T) {
 	}
 	if got := run(t, m, "k", "n").Text(); got != "3\n" {
 		t.Errorf("got n = %q, want 3: the session was restarted", got)
+	}
+}
+
+// TestSessionLimitsAfterTheStart looks at the control group of a session, which may be
+// wider while it starts.
+func TestSessionLimitsAfterTheStart(t *testing.T) {
+	t.Parallel()
+	m, key := shared(t)
+	run(t, m, key, "1")
+	m.mu.Lock()
+	s := m.sessions[key].link.process.(*session)
+	m.mu.Unlock()
+	if !s.group.holds("cpu") {
+		t.Skip("SKIPPED: no control group of a session's holds processors here")
+	}
+	file := s.group.dirs["cpu"] + "/cpu.cfs_quota_us"
+	if s.group.kind == groupsV2 {
+		file = s.group.dirs[""] + "/cpu.max"
+	}
+	want := strconv.Itoa(int(min(m.config.Limits.CPU, hostCPU()) * 100_000))
+	if got := readWords(file); len(got) == 0 || got[0] != want {
+		t.Errorf("got %v, want a quota of %s", got, want)
 	}
 }

@@ -156,3 +156,13 @@ func (m maker) bounds(l Limits) Limits {
 	l.CPU = min(l.CPU, hostCPU())
 	return l
 }
+
+// startBounds are those until a session is ready, before it runs anybody's code:
+// gVisor restores with several threads at once.
+func (m maker) startBounds(l Limits) Limits {
+	l = m.bounds(l)
+	if m.ownKernel {
+		l.CPU = hostCPU()
+	}
+	return l
+}
