@@ -17,6 +17,7 @@ type execution struct {
 	shown    transcript
 	stopping Status    // why the cell was interrupted, "" if it was not
 	until    time.Time // when an interrupted cell is killed
+	killed   bool
 }
 
 // nudges is how often an interrupted cell is interrupted again before it is killed.
@@ -64,7 +65,10 @@ func (m *Manager) wait(ctx context.Context, x *execution) Status {
 			x.stopping, x.until = why, time.Now().Add(m.config.Limits.Grace)
 		}
 		if !time.Now().Before(x.until) {
-			k.process.kill()
+			if len(k.done) == 0 { // else it has just ended by itself
+				x.killed = true
+				k.process.kill()
+			}
 			return
 		}
 		_ = k.process.interrupt()
@@ -75,6 +79,9 @@ func (m *Manager) wait(ctx context.Context, x *execution) Status {
 		case <-x.sink.wake:
 			x.deliver()
 		case done := <-k.done:
+			if x.killed {
+				continue // sent before the kill arrived; the session ends all the same
+			}
 			k.end()
 			if done.Status == StatusInterrupted {
 				done.Status = StatusError // it raised KeyboardInterrupt itself

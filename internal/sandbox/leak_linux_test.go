@@ -81,7 +81,7 @@ func TestNothingIsLeft(t *testing.T) {
 			run(t, m, key, code)
 			r, err := m.Run(t.Context(), key, Cell{Code: "open('x', 'w').write('x')", Timeout: 20 * time.Second})
 			if err != nil || r.Status != StatusOK {
-				t.Fatal(r, err)
+				t.Fatalf("after %q: got %+v, %v", code, r, err)
 			}
 			f, err := m.Open(key, "x")
 			if err != nil {

@@ -1,0 +1,49 @@
+package sandbox
+
+import (
+	"net"
+	"os"
+	"sync"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+// lastWords is a process whose cell ends just as it is killed, and that takes a moment
+// to die of it.
+type lastWords struct {
+	connected
+	link *link
+	gone chan struct{}
+	once sync.Once
+}
+
+func (p *lastWords) interrupt() error        { return nil }
+func (p *lastWords) output() *os.File        { return nil }
+func (p *lastWords) exited() <-chan struct{} { return p.gone }
+func (p *lastWords) exit() exitInfo          { return exitInfo{} }
+func (p *lastWords) release()                {}
+
+func (p *lastWords) kill() {
+	p.once.Do(func() {
+		p.link.done <- doneFrame{Status: StatusOK}
+		time.AfterFunc(100*time.Millisecond, func() { close(p.gone) })
+	})
+}
+
+// TestCellEndsAsItIsKilled is about a session that must not be taken for one that
+// goes on: its next cell would die with it.
+func TestCellEndsAsItIsKilled(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ours, theirs := net.Pipe()
+		defer theirs.Close()
+		p := &lastWords{connected: connected{c: ours}, gone: make(chan struct{})}
+		p.link = &link{process: p, done: make(chan doneFrame, 1), broken: make(chan struct{})}
+		m := &Manager{config: Config{Limits: Limits{CellTimeout: time.Second}}.withDefaults()}
+		s := &keyed{link: p.link}
+		x := &execution{session: s, sink: newCollector(m.config.Limits)}
+		if got := m.wait(t.Context(), x); got != StatusTimeout || s.link != nil {
+			t.Errorf("got %s, and a link %v; want %s, and none", got, s.link, StatusTimeout)
+		}
+	})
+}
