@@ -35,7 +35,7 @@ func TestHints(t *testing.T) {
 		{"table", "pd.DataFrame().to_csv('/out.csv')", write},
 		{"file elsewhere", "open('/home/user/data.csv')", "The files of this session are in /mnt/data"},
 		{"file that is missing", "open('data.csv')", ""},
-		{"threads", "import threading, time\nfor _ in range(300): threading.Thread(target=time.sleep, args=(.2,)).start()", "A session may have only so many processes"},
+		{"threads", "import threading\nover = threading.Event()\ntry:\n    for _ in range(300): threading.Thread(target=over.wait).start()\nfinally: over.set()", "A session may have only so many processes"},
 		{"input", "input('name? ')", "Nobody can type"},
 		{"password", "import getpass; getpass.getpass()", "Nobody can type"},
 		{"no room", "with open('/tmp/big', 'wb') as f:\n    while True: f.write(bytes(1 << 20))", "There is no room left: /mnt/data holds"},
