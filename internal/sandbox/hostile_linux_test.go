@@ -136,6 +136,7 @@ func TestHostileCases(t *testing.T) {
 		<-time.After(10 * time.Millisecond)
 		after = measureResidue(t, h.Folder)
 	}
+	after.Goroutines = max(after.Goroutines, before.Goroutines) // one of the first round may have ended late
 	if fmt.Sprint(before) != fmt.Sprint(after) {
 		t.Errorf("left behind: had %+v, have %+v", before, after)
 	}
