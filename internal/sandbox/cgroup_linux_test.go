@@ -273,15 +273,18 @@ func TestGroupsAvailable(t *testing.T) {
 		"memory/memory.limit_in_bytes": "1000\n", "memory/memory.usage_in_bytes": "900\n", "memory/memory.stat": "inactive_file 1\ntotal_inactive_file 50\n",
 	}
 	for name, c := range map[string]struct {
-		files map[string]string
-		self  string
-		want  int64
+		files  map[string]string
+		self   string
+		enough int64
+		want   int64
 	}{
-		"version 2":              {v2, "0::/a/b\n", 400},
-		"version 2, no limit":    {v2, "0::/c\n", math.MaxInt64},
-		"version 1, container":   {v1, "4:memory:/docker/1\n1:name=systemd:/\n", 150},
-		"no such file":           {v1, "", math.MaxInt64},
-		"a container's own root": {map[string]string{"memory.max": "100", "memory.current": "90"}, "0::/\n", 10},
+		"version 2":              {v2, "0::/a/b\n", 301, 400},
+		"enough without cache":   {v2, "0::/a/b\n", 300, 300},
+		"version 2, no limit":    {v2, "0::/c\n", 301, math.MaxInt64},
+		"version 1, container":   {v1, "4:memory:/docker/1\n1:name=systemd:/\n", 301, 150},
+		"version 1, no limit":    {map[string]string{"memory/memory.limit_in_bytes": "9223372036854771712", "memory/memory.usage_in_bytes": "90"}, "4:memory:/\n", 301, math.MaxInt64},
+		"no such file":           {v1, "", 301, math.MaxInt64},
+		"a container's own root": {map[string]string{"memory.max": "100", "memory.current": "90"}, "0::/\n", 301, 10},
 	} {
 		root := t.TempDir()
 		for file, content := range c.files {
@@ -294,7 +297,7 @@ func TestGroupsAvailable(t *testing.T) {
 		if err := os.WriteFile(self, []byte(c.self), 0o644); err != nil {
 			t.Fatal(err)
 		}
-		if got := groupsAvailable(root, self); got != c.want {
+		if got := groupsAvailable(root, self, c.enough); got != c.want {
 			t.Errorf("%s: got %d, want %d", name, got, c.want)
 		}
 	}

@@ -37,8 +37,10 @@ type driver interface {
 type process interface {
 	conn() net.Conn // frames
 	output() *os.File
-	interrupt() error // SIGINT, if it still lives
-	kill()            // SIGKILL to all its processes; at once, and not only asked for
+	// interrupt sends SIGINT, and returns when it has arrived: none comes late, to the
+	// next cell. The error says that it did not arrive in time.
+	interrupt(by time.Time) error
+	kill() // SIGKILL to all its processes; at once, and not only asked for
 	// limit sets other SessionLimits and returns what is in force then. The error
 	// errFixed says that only a new process can have them.
 	limit(Limits) (Limits, error)

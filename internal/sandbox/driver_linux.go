@@ -285,7 +285,9 @@ func (d *jailDriver) start(ctx context.Context, v *volume, limits Limits) (_ pro
 	if err != nil {
 		return nil, err
 	}
-	reply, pidfd, err := j.call(ctx, d.maker.start(d.config, v, limits, s.group), append(theirs, groupFiles...)...)
+	request := d.maker.start(d.config, v, limits, s.group)
+	request["streams"] = len(theirs)
+	reply, pidfd, err := j.call(ctx, request, append(theirs, groupFiles...)...)
 	closeAll(theirs) // now, or the end of a session that does not start would not be seen
 	if errors.Is(err, errTransport) {
 		return nil, fmt.Errorf("%w: %w", errVolumeLost, err)
@@ -345,8 +347,9 @@ type session struct {
 	group  *cgroup
 	socket net.Conn
 	pipe   *os.File
-	pid    int  // in the jail's namespace
-	born   bool // in its control group, rather than moved there
+	relay  net.Conn // passes interrupts on to a kernel of its own; nil if it has none
+	pid    int      // in the jail's namespace
+	born   bool     // in its control group, rather than moved there
 	pidfd  *os.File
 	report sessionReport
 
@@ -362,25 +365,33 @@ type session struct {
 	how  exitInfo // set before gone is closed
 }
 
-// open makes the socket and the pipe; it returns the session's ends.
-func (s *session) open() ([]*os.File, error) {
-	ours, theirs, err := socketPair(unix.SOCK_STREAM)
-	if err != nil {
+// open makes the socket, the pipe and, if the session needs one, the relay; it returns
+// the session's ends.
+func (s *session) open() (theirs []*os.File, err error) {
+	defer func() {
+		if err != nil {
+			closeAll(theirs)
+		}
+	}()
+	var end *os.File
+	if s.socket, end, err = connPair(); err != nil {
 		return nil, err
 	}
-	defer ours.Close()
-	if s.socket, err = net.FileConn(ours); err != nil {
-		theirs.Close()
-		return nil, fmt.Errorf("session socket: %w", err)
-	}
+	theirs = append(theirs, end)
 	var fds [2]int
 	if err := unix.Pipe2(fds[:], unix.O_CLOEXEC); err != nil {
-		theirs.Close()
-		return nil, fmt.Errorf("session pipe: %w", err)
+		return theirs, fmt.Errorf("session pipe: %w", err)
 	}
 	_ = unix.SetNonblock(fds[0], true)
 	s.pipe = os.NewFile(uintptr(fds[0]), "output")
-	return []*os.File{theirs, os.NewFile(uintptr(fds[1]), "output")}, nil
+	theirs = append(theirs, os.NewFile(uintptr(fds[1]), "output"))
+	if s.driver.maker.ownKernel {
+		if s.relay, end, err = connPair(); err != nil {
+			return theirs, err
+		}
+		theirs = append(theirs, end)
+	}
+	return theirs, nil
 }
 
 // begin waits until the session is isolated and ready for a cell.
@@ -461,8 +472,25 @@ func (s *session) conn() net.Conn          { return s.socket }
 func (s *session) output() *os.File        { return s.pipe }
 func (s *session) exited() <-chan struct{} { return s.gone }
 func (s *session) exit() exitInfo          { return s.how }
-func (s *session) interrupt() error        { return s.signal(unix.SIGINT) }
 func (s *session) kill()                   { _ = s.signal(unix.SIGKILL) }
+
+func (s *session) interrupt(by time.Time) error {
+	if s.relay == nil {
+		return s.signal(unix.SIGINT)
+	}
+	b := []byte{0}
+	err := s.relay.SetDeadline(by)
+	if err == nil {
+		_, err = s.relay.Write(b)
+	}
+	if err == nil {
+		_, err = s.relay.Read(b) // the answer
+	}
+	if err != nil {
+		return fmt.Errorf("interrupt: %w", err)
+	}
+	return nil
+}
 
 func (s *session) signal(number unix.Signal) error {
 	raw, err := s.pidfd.SyscallConn()
@@ -480,9 +508,21 @@ func (s *session) release() {
 	s.driver.mu.Lock()
 	delete(s.driver.live, s)
 	s.driver.mu.Unlock()
-	s.socket.Close()
-	s.pipe.Close()
 	s.pidfd.Close()
+	s.disconnect()
+}
+
+// disconnect closes what open made, and removes the control group.
+func (s *session) disconnect() {
+	if s.socket != nil {
+		s.socket.Close()
+	}
+	if s.pipe != nil {
+		s.pipe.Close()
+	}
+	if s.relay != nil {
+		s.relay.Close()
+	}
 	if s.group != nil {
 		s.group.remove()
 	}
@@ -496,13 +536,22 @@ func (s *session) abandon() {
 		s.release()
 		return
 	}
-	if s.socket != nil {
-		s.socket.Close()
-		s.pipe.Close()
+	s.disconnect()
+}
+
+// connPair returns one end of a stream for the server, and one for a session.
+func connPair() (net.Conn, *os.File, error) {
+	ours, theirs, err := socketPair(unix.SOCK_STREAM)
+	if err != nil {
+		return nil, nil, err
 	}
-	if s.group != nil {
-		s.group.remove()
+	defer ours.Close()
+	conn, err := net.FileConn(ours)
+	if err != nil {
+		theirs.Close()
+		return nil, nil, fmt.Errorf("session socket: %w", err)
 	}
+	return conn, theirs, nil
 }
 
 func socketPair(kind int) (ours, theirs *os.File, err error) {

@@ -150,6 +150,28 @@ except OSError as e:
 	}
 }
 
+// TestFirstInterruptCounts: a cell that has just begun is interrupted too, and not only
+// by the next interrupt, which comes ten seconds later here.
+func TestFirstInterruptCounts(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.Grace = nudges * 10 * time.Second })
+	run(t, m, "k", "x = 5")
+	for range 3 {
+		ctx, cancel := context.WithCancel(t.Context())
+		began := time.Now()
+		r, err := m.Run(ctx, "k", Cell{
+			Code:   "print('now')\nwhile True: pass",
+			Output: func(Output) { cancel() },
+		})
+		if took := time.Since(began); err != nil || r.Status != StatusInterrupted || took > 9*time.Second {
+			t.Errorf("got %q, %v after %s, want it interrupted at once", r.Status, err, took)
+		}
+	}
+	if got := run(t, m, "k", "x").Text(); got != "5\n" {
+		t.Errorf("got %q, want the variable kept", got)
+	}
+}
+
 func TestCancelWhileRunning(t *testing.T) {
 	t.Parallel()
 	m, key := shared(t)

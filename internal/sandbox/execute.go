@@ -71,7 +71,11 @@ func (m *Manager) wait(ctx context.Context, x *execution) Status {
 			}
 			return
 		}
-		_ = k.process.interrupt()
+		if err := k.process.interrupt(x.until); err != nil {
+			x.killed = true // or the interrupt would come late, to the next cell
+			k.process.kill()
+			return
+		}
 		timer.Reset(m.config.Limits.Grace / nudges)
 	}
 	for {

@@ -16,13 +16,14 @@ type lastWords struct {
 	link *link
 	gone chan struct{}
 	once sync.Once
+	lost error // of an interrupt
 }
 
-func (p *lastWords) interrupt() error        { return nil }
-func (p *lastWords) output() *os.File        { return nil }
-func (p *lastWords) exited() <-chan struct{} { return p.gone }
-func (p *lastWords) exit() exitInfo          { return exitInfo{} }
-func (p *lastWords) release()                {}
+func (p *lastWords) interrupt(time.Time) error { return p.lost }
+func (p *lastWords) output() *os.File          { return nil }
+func (p *lastWords) exited() <-chan struct{}   { return p.gone }
+func (p *lastWords) exit() exitInfo            { return exitInfo{} }
+func (p *lastWords) release()                  {}
 
 func (p *lastWords) kill() {
 	p.once.Do(func() {
@@ -32,12 +33,18 @@ func (p *lastWords) kill() {
 }
 
 // TestCellEndsAsItIsKilled is about a session that must not be taken for one that
-// goes on: its next cell would die with it.
+// goes on: its next cell would die with it. An interrupt that was lost on its way could
+// still reach that cell.
 func TestCellEndsAsItIsKilled(t *testing.T) {
+	t.Run("interrupted in vain", func(t *testing.T) { testEndsAsItIsKilled(t, nil) })
+	t.Run("an interrupt is lost", func(t *testing.T) { testEndsAsItIsKilled(t, os.ErrDeadlineExceeded) })
+}
+
+func testEndsAsItIsKilled(t *testing.T, lost error) {
 	synctest.Test(t, func(t *testing.T) {
 		ours, theirs := net.Pipe()
 		defer theirs.Close()
-		p := &lastWords{connected: connected{c: ours}, gone: make(chan struct{})}
+		p := &lastWords{connected: connected{c: ours}, gone: make(chan struct{}), lost: lost}
 		p.link = &link{process: p, done: make(chan doneFrame, 1), broken: make(chan struct{})}
 		m := &Manager{config: Config{Limits: Limits{CellTimeout: time.Second}}.withDefaults()}
 		s := &keyed{link: p.link}

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"errors"
-	"fmt"
 	"os"
 	"os/exec"
 	"path"
@@ -126,20 +125,9 @@ func TestHostileCases(t *testing.T) {
 		}
 	}
 	runAll(nil) // what is made once stays
-	before, owned := measureResidue(t, h.Folder), sandboxProcesses(t)
+	before, owned := settledResidue(t, h.Folder), sandboxProcesses(t)
 	runAll(hostileCases(t))
-	after := measureResidue(t, h.Folder)
-	for range 100 { // goroutines of finished processes need a moment
-		if fmt.Sprint(before) == fmt.Sprint(after) {
-			break
-		}
-		<-time.After(10 * time.Millisecond)
-		after = measureResidue(t, h.Folder)
-	}
-	after.Goroutines = max(after.Goroutines, before.Goroutines) // one of the first round may have ended late
-	if fmt.Sprint(before) != fmt.Sprint(after) {
-		t.Errorf("left behind: had %+v, have %+v", before, after)
-	}
+	checkResidue(t, h.Folder, before)
 	for _, pid := range waitForEnd(t, owned) {
 		status, _ := os.ReadFile(filepath.Join("/proc", pid, "status"))
 		t.Errorf("process %s of a session is left: %.200s", pid, status)

@@ -154,7 +154,7 @@ func TestInterruptBetweenCells(t *testing.T) {
 	m := newManager(t, nil)
 	run(t, m, "k", "x = 1")
 	for range 5 {
-		if err := m.sessions["k"].link.process.interrupt(); err != nil {
+		if err := m.sessions["k"].link.process.interrupt(time.Now().Add(callTimeout)); err != nil {
 			t.Fatal(err)
 		}
 		if r := run(t, m, "k", "print(x)"); r.Text() != "1\n" || r.Status != StatusOK || r.Notice != "" {

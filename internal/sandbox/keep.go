@@ -129,11 +129,12 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 	if !used {
 		return nil, nil
 	}
-	free := memoryAvailable() - minAvailable
+	needed := int64(minAvailable)
 	for _, f := range files {
-		if free -= f.Size; free < 0 {
-			return nil, fmt.Errorf("%w: too little memory is left for the kept files", ErrBusy)
-		}
+		needed += f.Size
+	}
+	if memoryAvailable(needed) < needed {
+		return nil, fmt.Errorf("%w: too little memory is left for the kept files", ErrBusy)
 	}
 	if err := m.makeRoom(ctx, s, files); err != nil {
 		return nil, err

@@ -18,7 +18,7 @@ type maker struct {
 	script string // in agent
 	runsc  string // gVisor's program, "" without
 	// ownKernel says that a session talks to a kernel of its own, which keeps it apart
-	// from the others although all have the same user.
+	// from the others although all have the same user, and to which signals are passed on.
 	ownKernel bool
 	greeted   bool // a session waits for a hello frame before it is ready
 	// What a session takes besides what its code does.

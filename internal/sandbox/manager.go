@@ -16,9 +16,6 @@ import (
 // maxWaiting bounds the cells that wait for one session.
 const maxWaiting = 16
 
-// minAvailable is the memory that must be left for one more process.
-const minAvailable = 256 << 20
-
 // Manager keeps the sessions. Its methods may be called concurrently.
 type Manager struct {
 	config Config
@@ -357,9 +354,6 @@ func (m *Manager) provide(ctx context.Context, s *keyed, limits Limits, keep Kee
 			m.lose(s, "was given other limits", "other_limits")
 		}
 	}
-	if free := memoryAvailable(); free < minAvailable {
-		return 0, fmt.Errorf("%w: there are only %d MiB of memory left", ErrBusy, free>>20)
-	}
 	if s.volume == nil {
 		from, err := m.seat(ctx, s, limits)
 		if err != nil {
@@ -397,6 +391,9 @@ func (m *Manager) seat(ctx context.Context, s *keyed, limits Limits) (source, er
 // restart starts a process on the session's files. If they belong to a zygote that
 // is gone, or cannot have the size in limits, they are copied first.
 func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process, *volume, error) {
+	if err := checkMemory(); err != nil {
+		return nil, nil, err
+	}
 	if s.volume.size == limits.DataBytes {
 		p, err := m.driver.start(ctx, s.volume, limits)
 		if !errors.Is(err, errVolumeLost) {

@@ -15,7 +15,7 @@ var (
 	errVolumeLost  = errUnsupported
 )
 
-func memoryAvailable() int64 { return 0 }
+func memoryAvailable(int64) int64 { return 0 }
 
 func newDriver(context.Context, Config) (driver, error) { return nil, errUnsupported }
 

@@ -3,6 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
+	"fmt"
 	"sync"
 	"time"
 )
@@ -74,7 +75,22 @@ func (p *pool) make(ctx context.Context, limits Limits) (seat, error) {
 	return s, err
 }
 
+// minAvailable is the memory that must be left for one more process.
+const minAvailable = 256 << 20
+
+// checkMemory refuses to make one more process where too little memory is left. A session
+// that waits in the pool is there already: asking the kernel takes longer than taking it.
+func checkMemory() error {
+	if free := memoryAvailable(minAvailable); free < minAvailable {
+		return fmt.Errorf("%w: there are only %d MiB of memory left", ErrBusy, free>>20)
+	}
+	return nil
+}
+
 func (p *pool) tryMake(ctx context.Context, limits Limits) (seat, error) {
+	if err := checkMemory(); err != nil {
+		return seat{}, err
+	}
 	v, err := p.driver.makeVolume(ctx, limits)
 	if err != nil {
 		return seat{}, err

@@ -122,9 +122,10 @@ func hostPID(pidfd *os.File) int {
 }
 
 // memoryAvailable returns what the host could give to new processes, in bytes, and the
-// control groups of the server: a container or a unit may have less than the host.
-func memoryAvailable() int64 {
-	available := groupsAvailable("/sys/fs/cgroup", "/proc/self/cgroup")
+// control groups of the server: a container or a unit may have less than the host. Once
+// that is enough, it may be less than the truth.
+func memoryAvailable(enough int64) int64 {
+	available := groupsAvailable("/sys/fs/cgroup", "/proc/self/cgroup", enough)
 	words := readWords("/proc/meminfo")
 	if i := slices.Index(words, "MemAvailable:"); i >= 0 && i+1 < len(words) {
 		if kilobytes, err := strconv.ParseInt(words[i+1], 10, 64); err == nil {
@@ -134,9 +135,13 @@ func memoryAvailable() int64 {
 	return available
 }
 
+// unlimited is less than what version 1 says of a group without a limit.
+const unlimited = 1 << 60
+
 // groupsAvailable returns what the group of the server and those above it have left,
-// math.MaxInt64 if they have no limit. fsroot and self are as for openCgroups.
-func groupsAvailable(fsroot, self string) int64 {
+// math.MaxInt64 if they have no limit. fsroot and self are as for openCgroups, enough as
+// for memoryAvailable: the kernel takes a third of a millisecond to say what is cache.
+func groupsAvailable(fsroot, self string, enough int64) int64 {
 	available := int64(math.MaxInt64)
 	own, err := readOwnGroups(self)
 	if err != nil {
@@ -149,14 +154,10 @@ func groupsAvailable(fsroot, self string) int64 {
 	}
 	for group = filepath.Join("/", group); ; group = filepath.Dir(group) {
 		dir := filepath.Join(root, group) // may not be there: a container shows its own group as the root
-		if most, ok := readNumber(filepath.Join(dir, limit)); ok {
+		if most, ok := readNumber(filepath.Join(dir, limit)); ok && most < unlimited {
 			used, _ := readNumber(filepath.Join(dir, usage))
-			words := readWords(filepath.Join(dir, "memory.stat"))
-			for i := 0; i+1 < len(words); i += 2 {
-				if slices.Contains(cache, words[i]) { // of files, not of a tmpfs: it goes when memory is needed
-					free, _ := strconv.ParseInt(words[i+1], 10, 64)
-					used -= free
-				}
+			if most-used < enough {
+				used -= sumOf(filepath.Join(dir, "memory.stat"), cache)
 			}
 			available = min(available, most-used)
 		}
@@ -164,6 +165,19 @@ func groupsAvailable(fsroot, self string) int64 {
 			return available
 		}
 	}
+}
+
+// sumOf adds up the values of names in a file of names and values. As to memory.stat,
+// cache of files, unlike that of a tmpfs, goes when memory is needed.
+func sumOf(file string, names []string) (sum int64) {
+	words := readWords(file)
+	for i := 0; i+1 < len(words); i += 2 {
+		if slices.Contains(names, words[i]) {
+			n, _ := strconv.ParseInt(words[i+1], 10, 64)
+			sum += n
+		}
+	}
+	return sum
 }
 
 // readNumber reads a file of one number; "max" is none.

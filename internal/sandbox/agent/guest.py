@@ -25,7 +25,6 @@ def main():
         for name, value in receive(channel)["rlimits"].items():  # the checkpoint is taken here; what arrives is for the copy
             resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
         report = {"landlock": 0, "seccomp": False, "proc": "gvisor"}
-        channel.delay = 0.5  # runsc takes its time to pass an interrupt on; the server sends more than one
         template.start_afresh(fonts)
         os.chdir(template.DATA)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)

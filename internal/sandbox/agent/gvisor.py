@@ -11,6 +11,7 @@ import contextlib
 import json
 import os
 import resource
+import select
 import signal
 import socket
 import subprocess
@@ -99,7 +100,6 @@ def tmpfs(path, size):
 def restore(config, request, fds, groups):
     """The life of the first process of a session's PID namespace: start a copy of the
     checkpoint, pass interrupts on, and end with it."""
-    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGCHLD})
     os.setsid()
     jail.join_groups(groups)
     linux.unshare(linux.CLONE_NEWNS)
@@ -111,16 +111,39 @@ def restore(config, request, fds, groups):
         resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
     session = runsc(config, "restore", f"--bundle={BUNDLE}", f"--image-path={IMAGE}", NAME,
                     stdin=fds[0], stdout=fds[1], stderr=fds[1])
-    linux.close_from(3)
+    os.dup2(fds[2], 3, inheritable=False)
+    linux.close_from(4)
+    pass_interrupts(config, socket.socket(fileno=3), session.pid)
+
+
+def pass_interrupts(config, requests, session):
+    """Interrupt the session for each byte that the server sends, and answer when the
+    signal is there: the server begins no other cell before. Exit when the session does,
+    or cannot be interrupted."""
+    woken, wake = os.pipe()
+    os.set_blocking(wake, False)
+    signal.set_wakeup_fd(wake, warn_on_full_buffer=False)
+    signal.signal(signal.SIGCHLD, lambda number, frame: None)
     while True:
-        if signal.sigwait({signal.SIGINT, signal.SIGCHLD}) == signal.SIGINT:
+        reap(session)
+        ready, _, _ = select.select([requests, woken], [], [])
+        if woken in ready:
+            os.read(woken, 4096)
+        if requests in ready:
+            if not (request := requests.recv(1)):
+                os._exit(1)  # the server is gone
             kill = runsc(config, "kill", NAME, "INT", stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-            kill.wait()  # else many would be on their way, and the last come long after the cell's end
-            continue
-        with contextlib.suppress(ChildProcessError):
-            while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
-                if ended[0] == session.pid:
-                    os._exit(os.waitstatus_to_exitcode(ended[1]) & 0xFF)
+            if kill.wait() != 0:
+                os._exit(1)
+            requests.send(request)
+
+
+def reap(session):
+    """Collect the children that ended, which may be gVisor's; exit as the session did."""
+    with contextlib.suppress(ChildProcessError):
+        while (ended := os.waitpid(-1, os.WNOHANG))[0] != 0:
+            if ended[0] == session:
+                os._exit(os.waitstatus_to_exitcode(ended[1]) & 0xFF)
 
 
 if __name__ == "__main__":

@@ -28,7 +28,7 @@ def main(prepare, start):
     pidns = os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC)
     send(ctl, ready | {"memory": own_memory()})
     operations = {"volume": make_volume, "resize": resize_volume, "drop": drop_volume, "reap": reap,
-                  "start": lambda request, fds: fork(pidns, request, fds, lambda groups: start(config, request, fds[:2], groups))}
+                  "start": lambda request, fds: fork(pidns, request, fds, lambda groups: start(config, request, fds[:request["streams"]], groups))}
     while True:
         data, fds, _, _ = socket.recv_fds(ctl, 1 << 16, 32)
         if not data:
@@ -105,7 +105,7 @@ def fork(pidns, request, fds, child):
         linux.unshare(linux.CLONE_NEWPID)
         pid = os.fork()
     if pid == 0:
-        child(fds[2:] if into is None else ())
+        child(fds[request["streams"]:] if into is None else ())
         os._exit(1)
     return {"pid": pid, "into": into is not None, "memory": own_memory()}, [os.pidfd_open(pid)]
 

@@ -45,8 +45,6 @@ class Channel:
         self._sending = False  # the main thread is inside send: an interrupt waits
         self._interrupted = False
         self._active = False  # a cell runs: an interrupt is for it
-        self.delay = 0.0  # seconds of a cell in which an interrupt is one that comes too late for the cell before
-        self._heeds = 0.0  # the time from which on interrupts are for the cell
         self.cell = 0
         self.can_install = False  # the server gets packages for sessions
         self._stale = frozenset()
@@ -149,7 +147,6 @@ class Channel:
     def begin(self, cell):
         self.cell = cell
         self._interrupted = False
-        self._heeds = time.monotonic() + self.delay
         self._active = True
 
     def end(self):
@@ -162,7 +159,7 @@ class Channel:
 
     def interrupt(self, signum, frame):
         """Handle SIGINT: once per cell, never between cells or inside a frame."""
-        if not self._active or time.monotonic() < self._heeds:
+        if not self._active:
             return
         self._active = False
         if self._sending:
