@@ -2,6 +2,7 @@ package understudy_test
 
 import (
 	"bytes"
+	"fmt"
 	"go/ast"
 	"go/parser"
 	"go/token"
@@ -429,6 +430,18 @@ func TestSecurityPageNames(t *testing.T) {
 				exists[strings.TrimSuffix(filepath.Base(name), ".py")] = true
 			}
 		}
+	}
+	attacks, err := filepath.Glob(filepath.Join(room, "attacks/code/[0-9]*.py"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	rows := map[string]bool{}
+	for _, name := range attacks {
+		row, _, _ := strings.Cut(filepath.Base(name), "_")
+		rows[row] = true
+	}
+	if sum := fmt.Sprintf(" %d attacks on %d rows of the threat model ", len(attacks), len(rows)); !strings.Contains(string(page), sum) {
+		t.Errorf("docs/security.md does not say%sas doctor does", sum)
 	}
 	found := proof.FindAllStringSubmatch(string(page), -1)
 	for _, m := range found {

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"encoding/json"
 	"errors"
 	"io"
@@ -39,6 +40,34 @@ func TestDoctorAttacks(t *testing.T) {
 		t.Errorf("left behind: %q, before there was %q", after, before)
 	}
 }
+
+// TestDoctorIsInterrupted stops between two attacks, and leaves nothing behind either.
+func TestDoctorIsInterrupted(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	before := left(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var text, problem strings.Builder
+	stdout := writerFunc(func(b []byte) (int, error) {
+		if strings.HasPrefix(string(b), "held ") {
+			cancel()
+		}
+		return text.Write(b)
+	})
+	args := append([]string{"doctor", "--attack=1,3", "--data", t.TempDir(), "--model", "rehearsal"}, realPython(t)...)
+	code := run(ctx, program{getenv: noEnv, stdout: stdout, stderr: &problem}, args)
+	if code != exitFailure || problem.String() != "understudy: interrupted\n" || strings.Count(text.String(), "held ") != 1 {
+		t.Errorf("got exit code %d and %q after\n%s", code, problem.String(), text.String())
+	}
+	if after := left(t); !slices.Equal(before, after) {
+		t.Errorf("left behind: %q, before there was %q", after, before)
+	}
+}
+
+type writerFunc func([]byte) (int, error)
+
+func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
 // left returns what is in the folders that doctor uses.
 func left(t *testing.T) []string {

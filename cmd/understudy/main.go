@@ -71,6 +71,10 @@ func run(ctx context.Context, p program, args []string) int {
 	if err == nil {
 		return exitOK
 	}
+	if ctx.Err() != nil && errors.Is(err, ctx.Err()) {
+		fmt.Fprintln(p.stderr, "understudy: interrupted")
+		return exitFailure
+	}
 	fmt.Fprintln(p.stderr, "understudy: "+err.Error())
 	if usage, ok := errors.AsType[*usageError](err); ok || !begun {
 		if usage == nil {

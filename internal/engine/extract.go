@@ -10,7 +10,6 @@ import (
 	"io"
 	"io/fs"
 	"strings"
-	"syscall"
 	"time"
 	"unicode/utf8"
 
@@ -178,10 +177,10 @@ func (e *Engine) parse(ctx context.Context, fileID string, how format, ext strin
 		return "", context.Cause(ctx)
 	case errors.Is(err, sandbox.ErrIsolation):
 		return "", &extractError{Code: understudy.VectorStoreFileServerError, Message: "Documents of this type are read in a sandbox, and the isolation that this server is configured to require is not available."}
-	case errors.Is(err, sandbox.ErrTooLarge), errors.Is(err, syscall.ENOSPC):
-		return "", invalid("The file is too large to be parsed.")
 	case err != nil:
 		return "", fmt.Errorf("parse %s: %w", fileID, err)
+	case len(result.Unplaced) > 0:
+		return "", invalid("The file is too large to be parsed.")
 	}
 	switch result.Status {
 	case sandbox.StatusOK:

@@ -10,6 +10,7 @@ not impressed by depth. Paragraphs of prose are set apart by an empty line, cell
 of a table row by a bar, and pages, slides and sheets by a form feed.
 """
 
+import errno
 import os
 import re
 
@@ -911,8 +912,8 @@ def main():
         word = "memory"
     except ImportError:
         word = "missing"
-    except Exception:  # whatever a damaged document makes of a parser
-        word = "damaged"
+    except Exception as error:  # whatever a damaged document makes of a parser
+        word = "large" if getattr(error, "errno", None) == errno.ENOSPC else "damaged"
     else:
         return
     with open(FOLDER + "reason.txt", "w") as file:

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -286,7 +287,7 @@ func TestExtractBlames(t *testing.T) {
 		{"busy", brokenSandbox{err: fmt.Errorf("%w: full", sandbox.ErrBusy)}, ""},
 		{"closed", brokenSandbox{err: sandbox.ErrClosed}, ""},
 		{"no isolation", brokenSandbox{err: sandbox.ErrIsolation}, understudy.VectorStoreFileServerError},
-		{"a file too large", brokenSandbox{err: sandbox.ErrTooLarge}, understudy.VectorStoreFileInvalid},
+		{"a file too large", brokenSandbox{result: sandbox.Result{Status: sandbox.StatusOK, Unplaced: []string{"document"}}}, understudy.VectorStoreFileInvalid},
 		{"a program that fails", brokenSandbox{result: sandbox.Result{Status: sandbox.StatusError}}, ""},
 		{"a crash", brokenSandbox{result: sandbox.Result{Status: sandbox.StatusDied}}, understudy.VectorStoreFileInvalid},
 		{"a hang", brokenSandbox{result: sandbox.Result{Status: sandbox.StatusTimeout}}, understudy.VectorStoreFileInvalid},
@@ -315,6 +316,24 @@ func TestExtractBlames(t *testing.T) {
 				t.Errorf("killed sessions %q, want one", test.sandbox.killed)
 			}
 		})
+	}
+}
+
+// TestExtractTooLarge reads a document that /mnt/data has no room for.
+func TestExtractTooLarge(t *testing.T) {
+	startParsers(t) // or skip
+	m, err := sandbox.New(t.Context(), sandbox.Config{
+		Python: os.Getenv("UNDERSTUDY_TEST_PYTHON"), Packages: os.Getenv("UNDERSTUDY_TEST_PACKAGES"), Dir: t.TempDir(), Pool: -1,
+		Limits: sandbox.Limits{DataBytes: 2 << 20},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer m.Close()
+	e := extractor(t, Sandbox(m))
+	text, err := e.extract(t.Context(), upload(t, e, "a.pdf", "%PDF-1.7"+strings.Repeat("\n", 3<<20)))
+	if got, ok := errors.AsType[*extractError](err); !ok || got.Message != "The file is too large to be parsed." {
+		t.Errorf("got text %.20q and error %v, want one that says that it is too large", text, err)
 	}
 }
 

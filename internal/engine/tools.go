@@ -138,7 +138,7 @@ func publicReason(err error) string {
 	case errors.Is(err, sandbox.ErrIsolation):
 		return "this server refuses to run code, because the isolation it is configured to require is not available."
 	case errors.Is(err, sandbox.ErrBusy):
-		return "all sessions are in use. Try again later."
+		return "this server has no room for a session now. Try again later."
 	}
 	return "an internal error occurred."
 }

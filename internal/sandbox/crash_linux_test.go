@@ -104,6 +104,80 @@ func isZombie(pid int) bool {
 	return len(words) > 2 && words[2] == "Z"
 }
 
+// TestFilesGoWithTheirSession looks at the files of a jail that is retired: nobody is left
+// there to drop them, and they must not stay until the last of its sessions ends.
+func TestFilesGoWithTheirSession(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	run(t, m, "k", "open('f', 'w').write('kept')")
+	j := m.driver.(*jailDriver).current
+	volumes := func() int {
+		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/mountinfo", j.cmd.Process.Pid))
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(b), "/run/volumes")
+	}
+	if got := volumes(); got < 2 { // their folder, and this one
+		t.Fatalf("got %d mounts of volumes, want some", got)
+	}
+	j.retire()
+	for deadline := time.Now().Add(10 * time.Second); volumes() > 0; {
+		if time.Now().After(deadline) {
+			t.Fatalf("%d mounts of volumes are left", volumes())
+		}
+		<-time.After(5 * time.Millisecond)
+	}
+	if r := run(t, m, "k", "open('g', 'w').write(open('f').read())"); r.Text() != "4\n" || r.Notice != "" || len(r.Files) != 1 {
+		t.Errorf("the session does not go on with its files: %+v", r)
+	}
+	f, err := m.Open("k", "g")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	run(t, m, "k", "import os; os._exit(0)")
+	if r := run(t, m, "k", "open('g').read()"); r.Text() != "'kept'\n" {
+		t.Errorf("a new process has other files: %+v", r)
+	}
+}
+
+// TestSessionFailsAsItBegins gives a session a control group that it cannot join: it must
+// end, and not go on as a second one that makes sessions.
+func TestSessionFailsAsItBegins(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, nil)
+	d := m.driver.(*jailDriver)
+	j := d.current
+	v, err := d.makeVolume(t.Context(), m.config.Limits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &session{driver: d, jail: j, volume: v, gone: make(chan struct{})}
+	theirs, err := s.open()
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed, err := os.Open("/dev/null") // for writing
+	if err != nil {
+		t.Fatal(err)
+	}
+	files := append(theirs, closed)
+	reply, pidfd, err := j.call(t.Context(), d.maker.start(d.config, v, m.config.Limits, nil, len(theirs)), files...)
+	closeAll(files)
+	if err != nil || pidfd == nil {
+		t.Fatalf("got %+v, %v, want a process", reply, err)
+	}
+	s.pid, s.pidfd = reply.PID, pidfd
+	go s.watch()
+	<-s.gone
+	s.release()
+	d.dropVolume(v)
+	if r := run(t, m, "k", "1 + 1"); r.Text() != "2\n" || d.current != j {
+		t.Errorf("the next session: got %+v, in a new jail: %v", r, d.current != j)
+	}
+}
+
 // TestZygoteGrows replaces a zygote that takes ever more memory, while its sessions go on.
 func TestZygoteGrows(t *testing.T) {
 	t.Parallel()

@@ -35,29 +35,22 @@ type driver interface {
 
 // process is one running session.
 type process interface {
-	conn() net.Conn // frames
-	output() *os.File
-	// interrupt sends SIGINT, and returns when it has arrived: none comes late, to the
-	// next cell. The error says that it did not arrive in time.
+	// streams are the socket that frames take, and the pipe that descriptors 1 and 2 write to.
+	streams() (frames net.Conn, output *os.File)
+	// interrupt sends SIGINT, and returns when it has arrived, or is lost: none comes late,
+	// to the next cell. The error says that this may happen yet.
 	interrupt(by time.Time) error
 	kill() // SIGKILL to all its processes; at once, and not only asked for
 	// limit sets other SessionLimits and returns what is in force then. The error
 	// errFixed says that only a new process can have them.
 	limit(Limits) (Limits, error)
 	exited() <-chan struct{} // closed when all its processes are gone
-	exit() exitInfo          // how it ended; after exited
+	outOfMemory() bool       // whether that ended it; after exited
 	release()                // gives back what the host holds for it; after exited, once
 }
 
 // errFixed says that a process cannot get the limits that it was to have.
 var errFixed = errors.New("the limits of this process are fixed")
-
-// exitInfo says how a session's first process ended.
-type exitInfo struct {
-	outOfMemory bool
-	code        int
-	signal      int
-}
 
 // sessionReport is the first frame of a session.
 type sessionReport struct {

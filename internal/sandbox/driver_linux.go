@@ -43,7 +43,7 @@ type jailDriver struct {
 	base    Report
 }
 
-// newDriver starts the zygote and one session, to see that all of it works.
+// newDriver starts a jail and one session, to see that all of it works.
 func newDriver(ctx context.Context, c Config) (driver, error) {
 	if err := sweepDir(c.Dir); err != nil {
 		return nil, err
@@ -285,9 +285,7 @@ func (d *jailDriver) start(ctx context.Context, v *volume, limits Limits) (_ pro
 	if err != nil {
 		return nil, err
 	}
-	request := d.maker.start(d.config, v, limits, s.group)
-	request["streams"] = len(theirs)
-	reply, pidfd, err := j.call(ctx, request, append(theirs, groupFiles...)...)
+	reply, pidfd, err := j.call(ctx, d.maker.start(d.config, v, limits, s.group, len(theirs)), append(theirs, groupFiles...)...)
 	closeAll(theirs) // now, or the end of a session that does not start would not be seen
 	if errors.Is(err, errTransport) {
 		return nil, fmt.Errorf("%w: %w", errVolumeLost, err)
@@ -306,6 +304,9 @@ func (d *jailDriver) start(ctx context.Context, v *volume, limits Limits) (_ pro
 	}
 	if err == nil {
 		err = s.settle()
+	}
+	if err != nil && !j.usable() {
+		err = fmt.Errorf("%w: %w", errVolumeLost, err) // it may have gone before the session had taken it
 	}
 	if err != nil {
 		return nil, err
@@ -361,12 +362,12 @@ type session struct {
 	limits Limits // guarded by mu
 	reaped bool   // its process id may be another's; guarded by mu
 
-	gone chan struct{}
-	how  exitInfo // set before gone is closed
+	gone    chan struct{}
+	starved bool // set before gone is closed
 }
 
 // open makes the socket, the pipe and, if the session needs one, the relay; it returns
-// the session's ends.
+// the session's ends in this order, in which the second stage takes them.
 func (s *session) open() (theirs []*os.File, err error) {
 	defer func() {
 		if err != nil {
@@ -461,18 +462,17 @@ func (s *session) watch() {
 	s.mu.Lock()
 	s.reaped = true
 	s.mu.Unlock()
-	if reply, _, err := s.jail.call(ctx, map[string]any{"op": "reap", "pid": s.pid}); err == nil {
-		s.how = exitInfo{code: reply.Code, signal: reply.Signal}
+	if _, _, err := s.jail.call(ctx, map[string]any{"op": "reap", "pid": s.pid}); err != nil {
+		s.driver.config.Logger.Debug("sandbox: reap", "error", err) // its init does, if the second stage is gone
 	}
-	s.how.outOfMemory = s.overMemory.Load() || (s.group != nil && s.group.outOfMemory())
+	s.starved = s.overMemory.Load() || (s.group != nil && s.group.outOfMemory())
 	close(s.gone)
 }
 
-func (s *session) conn() net.Conn          { return s.socket }
-func (s *session) output() *os.File        { return s.pipe }
-func (s *session) exited() <-chan struct{} { return s.gone }
-func (s *session) exit() exitInfo          { return s.how }
-func (s *session) kill()                   { _ = s.signal(unix.SIGKILL) }
+func (s *session) streams() (net.Conn, *os.File) { return s.socket, s.pipe }
+func (s *session) exited() <-chan struct{}       { return s.gone }
+func (s *session) outOfMemory() bool             { return s.starved }
+func (s *session) kill()                         { _ = s.signal(unix.SIGKILL) }
 
 func (s *session) interrupt(by time.Time) error {
 	if s.relay == nil {

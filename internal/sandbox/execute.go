@@ -108,8 +108,8 @@ func (m *Manager) wait(ctx context.Context, x *execution) Status {
 			return StatusProtocolError
 		case <-k.process.exited():
 			m.unbind(s)
-			switch how := k.process.exit(); {
-			case how.outOfMemory:
+			switch {
+			case k.process.outOfMemory():
 				return StatusOutOfMemory
 			case x.stopping != "":
 				return x.stopping

@@ -20,9 +20,8 @@ type lastWords struct {
 }
 
 func (p *lastWords) interrupt(time.Time) error { return p.lost }
-func (p *lastWords) output() *os.File          { return nil }
 func (p *lastWords) exited() <-chan struct{}   { return p.gone }
-func (p *lastWords) exit() exitInfo            { return exitInfo{} }
+func (p *lastWords) outOfMemory() bool         { return false }
 func (p *lastWords) release()                  {}
 
 func (p *lastWords) kill() {

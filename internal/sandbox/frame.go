@@ -26,7 +26,7 @@ const (
 const (
 	frameExec byte = iota + 64 // JSON execFrame
 	frameAck
-	frameHello     // to a copy of a checkpoint: it was restored
+	frameHello     // to a copy of a checkpoint: it was restored; JSON {"rlimits"}
 	frameWheel     // JSON wheelFrame; bytes
 	frameInstalled // JSON installedFrame
 )

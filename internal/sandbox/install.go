@@ -129,7 +129,7 @@ func (k *link) stopInstalling() {
 func (k *link) send(f frame, patience time.Duration) error {
 	k.writing.Lock()
 	defer k.writing.Unlock()
-	conn := k.process.conn()
+	conn, _ := k.process.streams()
 	_ = conn.SetWriteDeadline(time.Now().Add(patience))
 	_, err := conn.Write(appendFrame(nil, f))
 	if errors.Is(err, os.ErrDeadlineExceeded) {

@@ -79,8 +79,6 @@ type jailReply struct {
 	PID      int               `json:"pid"`
 	Into     bool              `json:"into"` // the session was born in its control group
 	Memory   int64             `json:"memory"`
-	Code     int               `json:"code"`
-	Signal   int               `json:"signal"`
 }
 
 // startJail starts a generation and waits until it has imported everything.

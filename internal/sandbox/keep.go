@@ -129,12 +129,12 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 	if !used {
 		return nil, nil
 	}
-	needed := int64(minAvailable)
+	var size int64
 	for _, f := range files {
-		needed += f.Size
+		size += f.Size
 	}
-	if memoryAvailable(needed) < needed {
-		return nil, fmt.Errorf("%w: too little memory is left for the kept files", ErrBusy)
+	if err := m.config.checkMemory(size); err != nil {
+		return nil, err
 	}
 	if err := m.makeRoom(ctx, s, files); err != nil {
 		return nil, err
@@ -142,8 +142,9 @@ func (m *Manager) restore(ctx context.Context, s *keyed, keep Keeper) (restored 
 	restored = make(map[string]bool, len(files))
 	s.workspace.absent = map[string]int64{}
 	var lost []string
+	w := m.supply(ctx)
 	for _, f := range files {
-		switch err := m.restoreFile(ctx, s.volume, f); {
+		switch err := restoreFile(w, s.volume, f); {
 		case errors.Is(err, errLost):
 			m.config.Logger.Debug("sandbox: restore a file", "error", err)
 			lost = append(lost, f.Path)
@@ -187,8 +188,8 @@ func (m *Manager) makeRoom(ctx context.Context, s *keyed, files []KeptFile) erro
 // errLost says that a kept file cannot be restored, however often one tries.
 var errLost = errors.New("sandbox: file lost")
 
-func (m *Manager) restoreFile(ctx context.Context, v *volume, f KeptFile) error {
-	source, err := f.Open(ctx)
+func restoreFile(w *supply, v *volume, f KeptFile) error {
+	source, err := f.Open(w.ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("%w: %w", errLost, err)
 	}
@@ -196,27 +197,55 @@ func (m *Manager) restoreFile(ctx context.Context, v *volume, f KeptFile) error 
 		return fmt.Errorf("sandbox: open a kept file: %w", err)
 	}
 	defer source.Close()
-	r := &watchedReader{ctx: ctx, r: source}
+	r := w.reader(source)
 	if err := v.restore(f.FileInfo, r); err != nil && r.err == nil {
 		return fmt.Errorf("%w: %w", errLost, err) // the volume has no room, say
 	}
 	return r.err
 }
 
-// watchedReader reads until ctx ends, and remembers why it could not.
-type watchedReader struct {
-	ctx context.Context // of one restoreFile
-	r   io.Reader
-	err error
+// supply is one go of putting files into a volume, with all that is read for it: that
+// is memory of the server. It ends with ctx, and when too little memory is left.
+type supply struct {
+	ctx       context.Context // of whoever asked for it
+	config    Config
+	unchecked int   // bytes read since memory was looked at
+	err       error // why it ended
 }
 
-func (w *watchedReader) Read(b []byte) (int, error) {
-	n, err := 0, w.ctx.Err()
-	if err == nil {
-		n, err = w.r.Read(b)
+// lookEvery is how many bytes are read before memory is looked at again.
+const lookEvery = 16 << 20
+
+func (m *Manager) supply(ctx context.Context) *supply { return &supply{ctx: ctx, config: m.config} }
+
+func (s *supply) reader(r io.Reader) *suppliedReader { return &suppliedReader{supply: s, source: r} }
+
+// check ends the supply if it cannot go on.
+func (s *supply) check() error {
+	if s.err == nil {
+		s.err = s.ctx.Err()
 	}
+	if s.err == nil && s.unchecked > lookEvery {
+		s.unchecked, s.err = 0, s.config.checkMemory(0)
+	}
+	return s.err
+}
+
+// suppliedReader is one file of a supply.
+type suppliedReader struct {
+	supply *supply
+	source io.Reader
+	err    error // why it could not be read to its end
+}
+
+func (r *suppliedReader) Read(b []byte) (int, error) {
+	n, err := 0, r.supply.check()
+	if err == nil {
+		n, err = r.source.Read(b)
+	}
+	r.supply.unchecked += n
 	if err != nil && err != io.EOF {
-		w.err = err
+		r.err = err
 	}
 	return n, err
 }

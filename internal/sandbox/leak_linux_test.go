@@ -61,15 +61,19 @@ func measureResidue(t *testing.T, dir string) residue {
 	return r
 }
 
-// settledResidue measures until a tenth of a second changes nothing any more: goroutines
-// of finished processes need a moment.
+// settledResidue measures until three tenths of a second change nothing any more:
+// goroutines of finished processes need a moment.
 func settledResidue(t *testing.T, dir string) residue {
 	t.Helper()
 	r := measureResidue(t, dir)
-	for same, left := 0, 200; same < 10 && left > 0; left-- {
+	deadline := time.Now().Add(10 * time.Second)
+	for same := 0; same < 30; same++ {
 		<-time.After(10 * time.Millisecond)
 		now := measureResidue(t, dir)
-		if same++; !cmp.Equal(r, now) {
+		if diff := cmp.Diff(r, now); diff != "" {
+			if time.Now().After(deadline) {
+				t.Fatalf("it does not come to rest:\n%s", diff)
+			}
 			r, same = now, 0
 		}
 	}
@@ -79,10 +83,8 @@ func settledResidue(t *testing.T, dir string) residue {
 // checkResidue fails the test if something is left that was not there before.
 func checkResidue(t *testing.T, dir string, before residue) {
 	t.Helper()
-	after := settledResidue(t, dir)
-	after.Goroutines = max(after.Goroutines, before.Goroutines) // fewer: one of before took long to end
-	if !cmp.Equal(before, after) {
-		t.Errorf("left behind (-before +after):\n%s", cmp.Diff(before, after))
+	if diff := cmp.Diff(before, settledResidue(t, dir)); diff != "" {
+		t.Errorf("left behind (-before +after):\n%s", diff)
 	}
 }
 

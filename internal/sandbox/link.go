@@ -69,8 +69,9 @@ func newLink(p process, c Config) *link {
 func (k *link) close() {
 	k.process.kill()
 	<-k.process.exited()
-	k.process.conn().Close()
-	k.process.output().Close()
+	frames, output := k.process.streams()
+	frames.Close()
+	output.Close()
 	k.mu.Lock()
 	k.cell = 0 // what is still to be read of it begins nothing any more
 	k.stopInstalling()
@@ -165,7 +166,8 @@ func (k *link) charge(f frame, current bool) error {
 }
 
 func (k *link) readFrames() {
-	r := bufio.NewReaderSize(k.process.conn(), 16<<10)
+	frames, _ := k.process.streams()
+	r := bufio.NewReaderSize(frames, 16<<10)
 	for {
 		f, err := readFrame(r, frameMax)
 		if err == nil {
@@ -307,7 +309,8 @@ func (k *link) acknowledge(f frame) error {
 
 // readPipe collects what subprocesses and C code write to descriptors 1 and 2.
 func (k *link) readPipe() {
-	raw, err := k.process.output().SyscallConn()
+	_, output := k.process.streams()
+	raw, err := output.SyscallConn()
 	if err != nil {
 		return
 	}
@@ -320,7 +323,7 @@ func (k *link) readPipe() {
 		})
 		if errors.Is(end, errFlood) {
 			k.fail(end)
-			_, _ = io.Copy(io.Discard, k.process.output())
+			_, _ = io.Copy(io.Discard, output)
 		}
 		if err != nil || end != nil {
 			return // closed by us, or all writers are gone
@@ -330,7 +333,8 @@ func (k *link) readPipe() {
 
 // readAvailable reads what is in the pipe now.
 func (k *link) readAvailable() {
-	if raw, err := k.process.output().SyscallConn(); err == nil {
+	_, output := k.process.streams()
+	if raw, err := output.SyscallConn(); err == nil {
 		_ = raw.Control(func(fd uintptr) {
 			if _, err := k.readSome(fd); errors.Is(err, errFlood) {
 				k.fail(err)

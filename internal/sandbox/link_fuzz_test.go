@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net"
+	"os"
 	"strings"
 	"testing"
 )
@@ -15,7 +16,7 @@ type connected struct {
 	c net.Conn
 }
 
-func (p *connected) conn() net.Conn { return p.c }
+func (p *connected) streams() (net.Conn, *os.File) { return p.c, nil }
 
 // installerFunc is an Installer for what an index does not do at will.
 type installerFunc func(ctx context.Context, arguments []string, deliver func(string, int64, io.Reader) error) (string, error)

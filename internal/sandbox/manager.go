@@ -172,15 +172,16 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	}
 	handover := time.Since(asked)
 	m.countHandover(from, handover)
-	unplaced, err := m.place(ctx, s, cell.Inputs)
+	untold, err := m.place(ctx, s, cell.Inputs)
 	if err != nil {
 		return Result{}, err
 	}
+	unplaced := s.without(cell.Inputs)
 	if err := m.furnish(ctx, s, cell.Keep); err != nil {
 		return Result{}, err
 	}
 	result, err := m.execute(ctx, s, cell)
-	result.Handover, result.Notice = handover, joinNotices(unplaced, result.Notice)
+	result.Handover, result.Unplaced, result.Notice = handover, unplaced, joinNotices(untold, result.Notice)
 	if refused != s.refused {
 		s.refused, result.Notice = refused, joinNotices(refused, result.Notice)
 	}
@@ -388,10 +389,10 @@ func (m *Manager) seat(ctx context.Context, s *keyed, limits Limits) (source, er
 	return from, errors.Join(err, m.bind(s, seat.link, seat.volume))
 }
 
-// restart starts a process on the session's files. If they belong to a zygote that
-// is gone, or cannot have the size in limits, they are copied first.
+// restart starts a process on the session's files. If they belong to a jail that is
+// gone, or cannot have the size in limits, they are copied first.
 func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process, *volume, error) {
-	if err := checkMemory(); err != nil {
+	if err := m.config.checkMemory(0); err != nil {
 		return nil, nil, err
 	}
 	if s.volume.size == limits.DataBytes {
@@ -404,7 +405,12 @@ func (m *Manager) restart(ctx context.Context, s *keyed, limits Limits) (process
 	if err != nil {
 		return nil, nil, err
 	}
-	copied, err := v.copyFrom(s.volume, limits)
+	w := m.supply(ctx)
+	copied, err := v.copyFrom(w, s.volume, limits)
+	if w.err != nil {
+		m.driver.dropVolume(v)
+		return nil, nil, err
+	}
 	if err != nil {
 		s.notice += " Some of its files could not be kept."
 	}
@@ -442,13 +448,14 @@ func (m *Manager) lose(s *keyed, what, reason string) {
 // must be able to run, if only to make room.
 func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice string, err error) {
 	var fresh, left []string
+	w := m.supply(ctx)
 	for _, in := range inputs {
 		had, tried := s.unplaced[in.ID]
 		has := s.volume.room()
 		if s.placed[in.ID] || (tried && has.bytes <= had.bytes && has.files <= had.files) {
 			continue
 		}
-		err := s.volume.place(ctx, in, s.limits.FileSize)
+		err := s.volume.place(w, in, s.limits.FileSize)
 		if errors.Is(err, errNotPlaced) {
 			m.config.Logger.Debug("sandbox: place an input", "error", err)
 			if errors.Is(err, ErrTooLarge) {
@@ -462,6 +469,7 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice s
 			return "", err
 		}
 		s.placed[in.ID] = true
+		delete(s.unplaced, in.ID)
 		fresh = append(fresh, in.ID)
 	}
 	if left != nil {
@@ -479,6 +487,16 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice s
 		}
 	}
 	return notice, err
+}
+
+// without returns the ids of those inputs that the session has had no room for.
+func (s *keyed) without(inputs []Input) (ids []string) {
+	for _, in := range inputs {
+		if _, left := s.unplaced[in.ID]; left {
+			ids = append(ids, in.ID)
+		}
+	}
+	return ids
 }
 
 // shown is the name of an input in words to the model.

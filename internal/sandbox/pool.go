@@ -3,7 +3,7 @@ package sandbox
 import (
 	"context"
 	"errors"
-	"fmt"
+	"log/slog"
 	"sync"
 	"time"
 )
@@ -20,9 +20,9 @@ type seat struct {
 	limits Limits
 }
 
-// pool keeps sessions ready, so that a first cell does not wait for one: making a
-// session takes 5 to 40 ms, most of it where control groups are of version 1. One
-// at a time is made, between two requests rather than under one.
+// pool keeps sessions ready, so that a first cell does not wait for one: the zygote
+// takes 5 to 40 ms to make one, most of it where control groups are of version 1, and
+// gVisor 250. One at a time is made, between two requests rather than under one.
 type pool struct {
 	driver driver
 	config Config
@@ -75,20 +75,10 @@ func (p *pool) make(ctx context.Context, limits Limits) (seat, error) {
 	return s, err
 }
 
-// minAvailable is the memory that must be left for one more process.
-const minAvailable = 256 << 20
-
-// checkMemory refuses to make one more process where too little memory is left. A session
-// that waits in the pool is there already: asking the kernel takes longer than taking it.
-func checkMemory() error {
-	if free := memoryAvailable(minAvailable); free < minAvailable {
-		return fmt.Errorf("%w: there are only %d MiB of memory left", ErrBusy, free>>20)
-	}
-	return nil
-}
-
+// tryMake looks at the memory that is left, and take does not: a session that waits has
+// its memory, and to ask the kernel takes longer than to hand it over.
 func (p *pool) tryMake(ctx context.Context, limits Limits) (seat, error) {
-	if err := checkMemory(); err != nil {
+	if err := p.config.checkMemory(0); err != nil {
 		return seat{}, err
 	}
 	v, err := p.driver.makeVolume(ctx, limits)
@@ -105,6 +95,7 @@ func (p *pool) tryMake(ctx context.Context, limits Limits) (seat, error) {
 
 // fill keeps the pool full until ctx ends.
 func (p *pool) fill(ctx context.Context) {
+	level := slog.LevelWarn // of a session that cannot be made: the first in a row is told
 	for {
 		pause := poolPause
 		if len(p.ready) < cap(p.ready) {
@@ -112,9 +103,10 @@ func (p *pool) fill(ctx context.Context) {
 			switch {
 			case err == nil:
 				p.ready <- s // has room: nobody else fills
+				level = slog.LevelWarn
 			case ctx.Err() == nil:
-				p.config.Logger.Warn("sandbox: make a session for the pool", "error", err)
-				pause = poolRetry
+				p.config.Logger.Log(ctx, level, "sandbox: make a session for the pool", "error", err)
+				pause, level = poolRetry, slog.LevelDebug
 			}
 		} else {
 			select {

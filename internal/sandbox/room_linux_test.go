@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -204,6 +205,9 @@ func TestSessionLimitsOfDataReachInputs(t *testing.T) {
 		}
 		if r.Text() != c.want+"\n" || !strings.Contains(r.Notice, c.notice) || (c.notice == "") != (r.Notice == "") {
 			t.Errorf("%d bytes: got %q and notice %q, want %q and %q", c.size, r.Text(), r.Notice, c.want, c.notice)
+		}
+		if got := slices.Contains(r.Unplaced, "file-1"); got != (c.want == "False") {
+			t.Errorf("%d bytes: got it told as not placed: %v", c.size, got)
 		}
 	}
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"io"
 	"log/slog"
 	"runtime"
@@ -17,7 +18,7 @@ var (
 	// ErrIsolation says that the isolation in force is below Config.MinIsolation.
 	ErrIsolation = errors.New("sandbox: isolation below the configured minimum")
 	// ErrBusy says that no session can be made now: too many live, or the host is short of memory.
-	ErrBusy = errors.New("sandbox: too many sessions")
+	ErrBusy = errors.New("sandbox: no room for a session")
 	// ErrClosed says that the Manager is closed.
 	ErrClosed = errors.New("sandbox: closed")
 	// ErrNoSession says that the key has no live session.
@@ -53,6 +54,8 @@ type Config struct {
 
 	given   Limits   // Limits without their defaults
 	without features // only tests set it
+	// available is memoryAvailable, unless a test sets it.
+	available func(enough int64) int64
 }
 
 // features are parts of the isolation that some hosts do not have.
@@ -136,7 +139,7 @@ func (c Config) withDefaults() Config {
 	c.MaxLimits.DataBytes = max(c.MaxLimits.DataBytes, c.Limits.DataBytes)
 	pool := 4
 	if c.Driver == DriverGVisor {
-		pool = 2 // each takes 130 MB
+		pool = 2 // each takes 140 MB
 	}
 	c.Pool = max(0, cmp.Or(c.Pool, pool))
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)
@@ -145,7 +148,21 @@ func (c Config) withDefaults() Config {
 	if c.Logger == nil {
 		c.Logger = slog.New(slog.DiscardHandler)
 	}
+	if c.available == nil {
+		c.available = memoryAvailable
+	}
 	return c
+}
+
+// minAvailable is the memory, in bytes, that must be left when something more takes some.
+const minAvailable = 256 << 20
+
+// checkMemory refuses what takes this many bytes more where too little memory is left.
+func (c Config) checkMemory(more int64) error {
+	if free := c.available(minAvailable + more); free < minAvailable+more {
+		return fmt.Errorf("%w: there are only %d MiB of memory left", ErrBusy, free>>20)
+	}
+	return nil
 }
 
 // withData returns l with another size of /mnt/data, and with what follows it unless
@@ -171,7 +188,7 @@ type Cell struct {
 
 // Input is a file for the session. It is placed as /mnt/data/<ID> and, where Name
 // is a safe and free file name, as /mnt/data/<Name>, a hard link to the same file. If
-// it is too large for that, the code runs without it, and Result.Notice says so.
+// there is no room for it, the code runs without it; see Result.Unplaced.
 type Input struct {
 	ID   string
 	Name string
@@ -219,6 +236,7 @@ type Result struct {
 	Notice   string // one line for the model if something happened to the session or its files, else ""
 	Outputs  []Output
 	Files    []FileInfo    // files of /mnt/data that the cell added or changed, inputs excluded, by path
+	Unplaced []string      // IDs of inputs that there was no room for; Notice tells those that it has not told before
 	Handover time.Duration // until the session was there: from the pool, made, or still there from the cell before
 	Duration time.Duration // of the cell in it, without what was saved afterwards
 }

@@ -1,7 +1,6 @@
 package sandbox
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"io"
@@ -148,11 +147,11 @@ func (v *volume) list(limit int) (files map[string]fileState, passed int, err er
 }
 
 // place writes in as /mnt/data/<ID> and links its name to it.
-func (v *volume) place(ctx context.Context, in Input, limit int64) error {
+func (v *volume) place(w *supply, in Input, limit int64) error {
 	if !safeName(in.ID) {
 		return fmt.Errorf("%w: input id %q", ErrUnsafe, in.ID)
 	}
-	source, err := in.Open(ctx)
+	source, err := in.Open(w.ctx)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil // deleted since it was listed
 	}
@@ -160,7 +159,7 @@ func (v *volume) place(ctx context.Context, in Input, limit int64) error {
 		return fmt.Errorf("sandbox: open input %s: %w", in.ID, err)
 	}
 	defer source.Close()
-	r := &watchedReader{ctx: ctx, r: source}
+	r := w.reader(source)
 	if err := v.write(in.ID, r, limit, time.Time{}); err != nil {
 		if r.err != nil {
 			return err
@@ -260,17 +259,20 @@ func setFileUser(id int) error {
 	return nil
 }
 
-// copyFrom copies the regular files of old into a volume no session has used yet.
-// It returns what it found there, and all errors, after having copied what it could.
-func (v *volume) copyFrom(old *volume, l Limits) (map[string]fileState, error) {
+// copyFrom copies the regular files of old into a volume no session has used yet. It
+// returns what it found there, and all errors, after having copied what it could; or
+// nothing, if the supply ended.
+func (v *volume) copyFrom(w *supply, old *volume, l Limits) (map[string]fileState, error) {
 	files, _, all := old.list(l.ListedFiles)
 	for name, state := range files {
 		f, err := old.open(name, l.DataBytes)
 		if err == nil {
-			err = v.restore(FileInfo{Path: name, Size: l.DataBytes, ModTime: time.Unix(0, state.changed)}, f)
+			err = v.restore(FileInfo{Path: name, Size: l.DataBytes, ModTime: time.Unix(0, state.changed)}, w.reader(f))
 			f.Close()
 		}
-		all = errors.Join(all, err)
+		if all = errors.Join(all, err); w.err != nil {
+			return nil, all
+		}
 	}
 	return files, all
 }

@@ -1,5 +1,6 @@
 """Runs pip as its order on stdin says, with the rights that needs: to read the
-interpreter's files, to write in one folder, and the network.
+system's programs, the interpreter, and of /etc what every user may read of its files
+and certificates; to write in one folder; and the network.
 
 pip takes no package from an index that is no wheel, but a wheel may say that it
 needs a package from any address, and that one pip would fetch, and even build: run.
@@ -9,13 +10,16 @@ import ctypes
 import json
 import os
 import resource
+import stat
 import sys
 
 PR_SET_NO_NEW_PRIVS = 38
 SYS_LANDLOCK_CREATE_RULESET, SYS_LANDLOCK_ADD_RULE, SYS_LANDLOCK_RESTRICT_SELF = 444, 445, 446
 EXECUTE, READ = 1, 1 << 2 | 1 << 3  # of a file; a file or a folder
 SPAWNS = ("subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec")
-SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/etc", "/opt/python", "/run/systemd/resolve", "/dev/null", "/dev/urandom")
+SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/opt/python", "/run/systemd/resolve", "/dev/null", "/dev/urandom")
+CERTIFICATES = ("/etc/ca-certificates", "/etc/crypto-policies", "/etc/pki/ca-trust", "/etc/pki/tls/cert.pem", "/etc/pki/tls/certs",
+                "/etc/pki/tls/openssl.cnf", "/etc/ssl/cert.pem", "/etc/ssl/certs", "/etc/ssl/openssl.cnf")
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -44,7 +48,7 @@ def main():
     stay_in_index()
     sys.addaudithook(deny_spawns)
     libc.prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0)
-    confine([*SYSTEM, *readable], [os.getcwd(), "/dev/null"])
+    confine([*SYSTEM, *public_files("/etc"), *CERTIFICATES, *readable], [os.getcwd(), "/dev/null"])
     sys.exit(run(order["arguments"]))
 
 
@@ -74,6 +78,13 @@ def stay_in_index():
 def deny_spawns(event, _):
     if event in SPAWNS:
         raise PermissionError(f"{event} is denied")
+
+
+def public_files(folder):
+    """The files in a folder that every user may read, and none below: by those of /etc
+    names are looked up, and the system's own is found."""
+    with os.scandir(folder) as entries:
+        return [e.path for e in entries if e.is_file() and e.stat().st_mode & stat.S_IROTH]
 
 
 def confine(readable, writable):

@@ -80,7 +80,7 @@ func (s *Source) pip(ctx context.Context, dir string, arguments ...string) (*pri
 	cmd := exec.CommandContext(ctx, s.config.Python, "-I", "-B", "-c", pipScript)
 	cmd.Dir, cmd.Stdin, cmd.Stdout, cmd.Stderr = dir, bytes.NewReader(text), &out.stdout, &out.stderr
 	cmd.Env = append(slices.Clone(s.config.Environment), "PATH=/usr/bin:/bin", "LANG=C.UTF-8", "HOME="+dir, "TMPDIR="+dir)
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true, Pdeathsig: syscall.SIGKILL}
 	cmd.Cancel = func() error { return unix.Kill(-cmd.Process.Pid, unix.SIGKILL) }
 	cmd.WaitDelay = time.Second
 	return out, cmd.Run()
@@ -360,13 +360,23 @@ func (s *Source) missing(dir, name string) error {
 			return refuse("There is no package %s in the index. Nothing was installed.", name)
 		}
 		reason, _, _ := strings.Cut(string(m[3]), " for url: ")
-		if password, set := s.index.User.Password(); set {
+		for _, password := range s.passwords() {
 			reason = strings.ReplaceAll(reason, password, "xxxxx")
 		}
 		s.config.Logger.Warn("wheels: the package index cannot be read", "status", string(m[2]), "reason", reason)
 		return refuse("The package index does not answer. Nothing was installed; it may help to try again later.")
 	}
 	return refuse("The index has no wheel of %s that fits this Python and the versions asked for. Packages that would have to be built cannot be installed here.", name)
+}
+
+// passwords returns the index's password, if it has one, as pip may print it.
+func (s *Source) passwords() []string {
+	password, _ := s.index.User.Password()
+	if password == "" {
+		return nil
+	}
+	_, escaped, _ := strings.Cut(s.index.User.String(), ":")
+	return []string{escaped, password}
 }
 
 // head is an io.Writer that keeps the beginning of what is written.

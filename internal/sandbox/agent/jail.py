@@ -82,12 +82,10 @@ def drop_volume(request, fds):
 
 
 def reap(request, fds):
-    """Collect a dead session; say how it died."""
-    pid, status = os.waitpid(request["pid"], os.WNOHANG)
-    if pid == 0:
+    """Collect a dead session."""
+    if os.waitpid(request["pid"], os.WNOHANG)[0] == 0:
         raise ChildProcessError(f"process {request['pid']} still runs")
-    code = os.waitstatus_to_exitcode(status)
-    return {"code": max(code, 0), "signal": max(-code, 0)}, ()
+    return {}, ()
 
 
 def fork(pidns, request, fds, child):
@@ -105,8 +103,12 @@ def fork(pidns, request, fds, child):
         linux.unshare(linux.CLONE_NEWPID)
         pid = os.fork()
     if pid == 0:
-        child(fds[request["streams"]:] if into is None else ())
-        os._exit(1)
+        try:
+            child(fds[request["streams"]:] if into is None else ())
+        except BaseException:
+            traceback.print_exc()  # the server's log
+        finally:
+            os._exit(1)  # it must not come to serve beside its parent
     return {"pid": pid, "into": into is not None, "memory": own_memory()}, [os.pidfd_open(pid)]
 
 

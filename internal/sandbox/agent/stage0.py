@@ -174,12 +174,13 @@ def init(config, python):
     if prefix == "/opt/python":
         environment["PATH"] = f"{prefix}/bin:" + environment["PATH"]
         environment["LD_LIBRARY_PATH"] = f"{prefix}/lib"
-    if os.fork() == 0:
+    if (second := os.fork()) == 0:
         os.set_inheritable(CTL, True)
         os.execve(python, [python, "-I", "-B", f"{HOME}/{config['script']}"], environment)
     linux.close_from(CTL)
     while True:
         try:
-            os.wait()
+            if os.wait()[0] == second:
+                linux.umount("/run/volumes")  # nobody is left to drop one: it goes with its session and the server's handle
         except ChildProcessError:
             os._exit(0)
