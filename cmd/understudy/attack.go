@@ -147,12 +147,25 @@ func (r attackResult) write(w io.Writer) {
 	if !r.Held {
 		state = "BREACH"
 	}
-	checks := fmt.Sprintf("%d checks", r.Checks)
-	if r.Excused > 0 {
-		checks += fmt.Sprintf(", %d findings in gVisor's own kernel", r.Excused)
+	var facts []string
+	if r.Checks > 0 { // others are judged by how the session ends
+		facts = append(facts, counted(r.Checks, "check"))
 	}
-	fmt.Fprintf(w, "%-8s %2d %s: tries %s (%s, %s)\n", state, r.Row, strings.TrimLeft(r.Name, "0123456789_"), strings.TrimSuffix(r.Tries, "."), checks, r.Took)
+	if r.Excused > 0 {
+		facts = append(facts, counted(r.Excused, "finding")+" in gVisor's own kernel")
+	}
+	facts = append(facts, r.Took)
+	fmt.Fprintf(w, "%-8s %2d %s: tries %s (%s)\n",
+		state, r.Row, strings.TrimLeft(r.Name, "0123456789_"), strings.TrimSuffix(r.Tries, "."), strings.Join(facts, ", "))
 	for _, b := range r.Breaches {
 		fmt.Fprintf(w, "%-8s   → %s\n", "", b)
 	}
+}
+
+// counted is a number with its noun, in the plural where that is due.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

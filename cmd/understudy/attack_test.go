@@ -65,6 +65,22 @@ func TestDoctorIsInterrupted(t *testing.T) {
 	}
 }
 
+// TestDoctorIsInterruptedEarly stops at the first check: what was not looked at is not
+// missing.
+func TestDoctorIsInterruptedEarly(t *testing.T) {
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	var text, problem strings.Builder
+	stdout := writerFunc(func(b []byte) (int, error) {
+		cancel()
+		return text.Write(b)
+	})
+	code := run(ctx, program{getenv: noEnv, stdout: stdout, stderr: &problem}, []string{"doctor", "--data", t.TempDir(), "--model", "rehearsal"})
+	if code != exitFailure || problem.String() != "understudy: interrupted\n" || strings.Contains(text.String(), "running code") {
+		t.Errorf("got exit code %d and %q after\n%s", code, problem.String(), text.String())
+	}
+}
+
 type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }

@@ -91,6 +91,9 @@ type doctorReport struct {
 func (p program) doctor(ctx context.Context, cfg *Config, asJSON bool, chosen attackChoice) error {
 	report := doctorReport{Version: version()}
 	show := func(list ...finding) {
+		if ctx.Err() != nil {
+			return // what an interrupt broke off is not missing
+		}
 		report.Checks = append(report.Checks, list...)
 		if asJSON {
 			return
@@ -102,6 +105,9 @@ func (p program) doctor(ctx context.Context, cfg *Config, asJSON bool, chosen at
 	env := examineAll(ctx, cfg, p.getenv, show)
 	code := examineCode(ctx, cfg, env)
 	show(code)
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	report.RunsOK = code.State != stateMissing
 	var failed error
 	switch {
@@ -152,8 +158,8 @@ func (p program) attackAndCount(ctx context.Context, cfg *Config, env pyenv.Env,
 		return fmt.Errorf("attack the sandbox: %w", err)
 	}
 	if !asJSON {
-		fmt.Fprintf(p.stdout, "%d attacks on %d rows of the threat model in %v: %d held, %d did not\n",
-			len(report.Attacks), len(rows), time.Since(began).Round(time.Second), len(report.Attacks)-breaches, breaches)
+		fmt.Fprintf(p.stdout, "%s on %s of the threat model in %v: %d held, %d did not\n",
+			counted(len(report.Attacks), "attack"), counted(len(rows), "row"), time.Since(began).Round(time.Second), len(report.Attacks)-breaches, breaches)
 	}
 	if breaches > 0 {
 		return errBreach

@@ -473,9 +473,7 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice s
 		fresh = append(fresh, in.ID)
 	}
 	if left != nil {
-		l := s.limits
-		notice = fmt.Sprintf("Could not be put into /mnt/data: %s. It holds %d MiB, in files of up to %d MiB. Where there is more room, it is tried again.",
-			someOf(left), l.DataBytes>>20, l.FileSize>>20)
+		notice = fmt.Sprintf("Could not be put into /mnt/data: %s. That folder holds %s. Where there is more room, it is tried again.", someOf(left), s.limits.room())
 	}
 	if fresh == nil {
 		return notice, nil

@@ -192,7 +192,7 @@ func TestSessionLimitsOfDataReachInputs(t *testing.T) {
 		size         int64
 		want, notice string
 	}{
-		{0, "False", "Could not be put into /mnt/data: large. It holds 8 MiB"},
+		{0, "False", "Could not be put into /mnt/data: large. That folder holds 8 MiB. "},
 		{0, "False", ""},
 		{16 << 20, "True", ""},
 		{0, "True", ""},

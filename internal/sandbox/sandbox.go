@@ -129,6 +129,14 @@ func (l Limits) WithDefaults() Limits {
 	return l
 }
 
+// room tells how much /mnt/data holds.
+func (l Limits) room() string {
+	if l.FileSize >= l.DataBytes {
+		return fmt.Sprintf("%d MiB", l.DataBytes>>20)
+	}
+	return fmt.Sprintf("%d MiB, in files of up to %d MiB", l.DataBytes>>20, l.FileSize>>20)
+}
+
 func (c Config) withDefaults() Config {
 	c.Driver = cmp.Or(c.Driver, DriverZygote)
 	c.Python = cmp.Or(c.Python, "/usr/bin/python3")
