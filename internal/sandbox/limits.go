@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"strings"
-	"time"
 )
 
 // allow returns the limits of a cell's session: what the cell asks for, within what
@@ -43,7 +42,7 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 		}
 	}
 	if cell.Timeout > allowed.MaxTimeout {
-		cut = append(cut, fmt.Sprintf("%v for a piece of code", allowed.MaxTimeout.Round(time.Millisecond)))
+		cut = append(cut, fmt.Sprintf("%g s for a piece of code", allowed.MaxTimeout.Seconds()))
 	}
 	if cut == nil {
 		return allowed, ""

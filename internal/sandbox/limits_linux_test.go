@@ -27,7 +27,7 @@ func TestAllow(t *testing.T) {
 		{"more data", Cell{Limits: SessionLimits{DataBytes: 3 << 30}}, SessionLimits{1 << 30, 1, 128, 2 << 30}, "It allows: 2048 MiB in /mnt/data."},
 		{"less data", Cell{Limits: SessionLimits{DataBytes: 1 << 20}}, SessionLimits{1 << 30, 1, 128, 1 << 20}, ""},
 		{"too little data", Cell{Limits: SessionLimits{DataBytes: 1}}, SessionLimits{1 << 30, 1, 128, 1 << 20}, "It allows: 1 MiB in /mnt/data."},
-		{"too long", Cell{Timeout: time.Hour}, SessionLimits{1 << 30, 1, 128, 512 << 20}, "10m0s for a piece of code."},
+		{"too long", Cell{Timeout: time.Hour}, SessionLimits{1 << 30, 1, 128, 512 << 20}, "600 s for a piece of code."},
 	} {
 		got, notice := m.allow(c.cell)
 		if diff := cmp.Diff(c.want, SessionLimits{Memory: got.Memory, CPU: got.CPU, Processes: got.Processes, DataBytes: got.DataBytes}); diff != "" {

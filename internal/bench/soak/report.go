@@ -69,7 +69,7 @@ func (s *soak) markdown(drawing string) string {
 			x.Descriptors, x.Goroutines, x.Processes, x.Mounts, x.Groups, x.Server, x.Maker, x.Slab, x.Available)
 	}
 	fmt.Fprintf(&b, "\nWithout sessions, before: %+v, after: %+v.\nWithout a sandbox, before: %+v, after: %+v.\n\n", s.Before, s.After, s.Clean, s.Closed)
-	fmt.Fprintf(&b, "## What the sessions did\n\n%s\n\nThey ended: %s.\n", counts(s.Lives), counts(s.Ended))
+	fmt.Fprintf(&b, "## What the sessions did\n\n%s\n\nThey ended, or lost their process and went on with a new one: %s.\n", counts(s.Lives), counts(s.Ended))
 	return b.String()
 }
 
