@@ -77,7 +77,7 @@ func (v victim) Run(ctx context.Context, key, code string, timeout time.Duration
 
 // attack runs the chosen attacks of the threat model in the configured sandbox, with its
 // limits, and shows each result as it comes. It removes all it made, or says what it could not.
-func (p program) attack(ctx context.Context, cfg *Config, env pyenv.Env, chosen attackChoice, show func(attackResult)) (err error) {
+func (p program) attack(ctx context.Context, cfg *Config, env pyenv.Env, chosen attackChoice, show func(attackResult) error) (err error) {
 	dir, err := os.MkdirTemp("", "understudy-doctor-*")
 	if err != nil {
 		return err
@@ -110,10 +110,13 @@ func (p program) attack(ctx context.Context, cfg *Config, env pyenv.Env, chosen 
 		if err != nil {
 			return err
 		}
-		show(attackResult{
+		err = show(attackResult{
 			Name: a.Name, Row: a.Row, Tries: a.Tries, Held: len(v.Breaches) == 0, Checks: v.Checks, Excused: v.Excused,
 			Breaches: v.Breaches, Took: v.Took.Round(time.Millisecond).String(),
 		})
+		if err != nil {
+			return err
+		}
 	}
 	return nil
 }
@@ -142,7 +145,7 @@ func attackPlaces(cfg *Config) []string {
 }
 
 // write prints the result on one line, and a line for each breach.
-func (r attackResult) write(w io.Writer) {
+func (r attackResult) write(w io.Writer) error {
 	state := "held"
 	if !r.Held {
 		state = "BREACH"
@@ -155,11 +158,12 @@ func (r attackResult) write(w io.Writer) {
 		facts = append(facts, counted(r.Excused, "finding")+" in gVisor's own kernel")
 	}
 	facts = append(facts, r.Took)
-	fmt.Fprintf(w, "%-8s %2d %s: tries %s (%s)\n",
+	_, err := fmt.Fprintf(w, "%-8s %2d %s: tries %s (%s)\n",
 		state, r.Row, strings.TrimLeft(r.Name, "0123456789_"), strings.TrimSuffix(r.Tries, "."), strings.Join(facts, ", "))
 	for _, b := range r.Breaches {
 		fmt.Fprintf(w, "%-8s   → %s\n", "", b)
 	}
+	return err
 }
 
 // counted is a number with its noun, in the plural where that is due.

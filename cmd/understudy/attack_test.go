@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"syscall"
 	"testing"
 )
 
@@ -59,6 +60,28 @@ func TestDoctorIsInterrupted(t *testing.T) {
 	code := run(ctx, program{getenv: noEnv, stdout: stdout, stderr: &problem}, args)
 	if code != exitFailure || problem.String() != "understudy: interrupted\n" || strings.Count(text.String(), "held ") != 1 {
 		t.Errorf("got exit code %d and %q after\n%s", code, problem.String(), text.String())
+	}
+	if after := left(t); !slices.Equal(before, after) {
+		t.Errorf("left behind: %q, before there was %q", after, before)
+	}
+}
+
+// TestDoctorLosesItsReader leaves nothing behind when nobody reads on.
+func TestDoctorLosesItsReader(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	t.Setenv("HOME", t.TempDir())
+	before := left(t)
+	stdout := writerFunc(func(b []byte) (int, error) {
+		if strings.HasPrefix(string(b), "held ") {
+			return 0, syscall.EPIPE
+		}
+		return len(b), nil
+	})
+	var problem strings.Builder
+	args := append([]string{"doctor", "--attack=1,3", "--data", t.TempDir(), "--model", "rehearsal"}, realPython(t)...)
+	code := run(t.Context(), program{getenv: noEnv, stdout: stdout, stderr: &problem}, args)
+	if code != exitFailure || !strings.Contains(problem.String(), "broken pipe") {
+		t.Errorf("got exit code %d and %q", code, problem.String())
 	}
 	if after := left(t); !slices.Equal(before, after) {
 		t.Errorf("left behind: %q, before there was %q", after, before)

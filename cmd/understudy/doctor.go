@@ -10,8 +10,10 @@ import (
 	"log/slog"
 	"net/http"
 	"os"
+	"os/signal"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -143,16 +145,21 @@ func examineAll(ctx context.Context, cfg *Config, getenv func(string) string, sh
 
 // attackAndCount runs the attacks into report and sums them up.
 func (p program) attackAndCount(ctx context.Context, cfg *Config, env pyenv.Env, chosen attackChoice, asJSON bool, report *doctorReport) error {
+	// A reader that goes away, as head does, must not kill the process before it has removed what it planted.
+	broken := make(chan os.Signal, 1)
+	signal.Notify(broken, syscall.SIGPIPE)
+	defer signal.Stop(broken)
 	began, breaches, rows := time.Now(), 0, map[int]bool{}
-	err := p.attack(ctx, cfg, env, chosen, func(r attackResult) {
+	err := p.attack(ctx, cfg, env, chosen, func(r attackResult) error {
 		report.Attacks = append(report.Attacks, r)
 		rows[r.Row] = true
 		if !r.Held {
 			breaches++
 		}
-		if !asJSON {
-			r.write(p.stdout)
+		if asJSON {
+			return nil
 		}
+		return r.write(p.stdout)
 	})
 	if err != nil {
 		return fmt.Errorf("attack the sandbox: %w", err)

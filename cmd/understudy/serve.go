@@ -18,7 +18,7 @@ func (p program) serveCommand() *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Run the server",
-		Long: "serve answers the clients of the Assistants API until it gets SIGINT or SIGTERM. The first time, it installs the\n" +
+		Long: "serve answers the clients of the Assistants API until it gets SIGINT, SIGTERM or SIGHUP. The first time, it installs the\n" +
 			"Python packages of the code interpreter into the data folder. A key is needed to listen anywhere but on loopback:\n" +
 			"set UNDERSTUDY_API_KEY or --api-key-file, or --entra-tenant to accept tokens of Entra ID on Azure's paths.",
 		Args: cobra.NoArgs,
