@@ -6,6 +6,7 @@ pip takes no package from an index that is no wheel, but a wheel may say that it
 needs a package from any address, and that one pip would fetch, and even build: run.
 So such needs are an error here, and no process can be started."""
 
+import contextlib
 import ctypes
 import json
 import os
@@ -19,7 +20,7 @@ EXECUTE, READ = 1, 1 << 2 | 1 << 3  # of a file; a file or a folder
 SPAWNS = ("subprocess.Popen", "os.system", "os.fork", "os.forkpty", "os.posix_spawn", "os.exec")
 SYSTEM = ("/usr", "/bin", "/lib", "/lib64", "/opt/python", "/run/systemd/resolve", "/dev/null", "/dev/urandom")
 CERTIFICATES = ("/etc/ca-certificates", "/etc/crypto-policies", "/etc/pki/ca-trust", "/etc/pki/tls/cert.pem", "/etc/pki/tls/certs",
-                "/etc/pki/tls/openssl.cnf", "/etc/ssl/cert.pem", "/etc/ssl/certs", "/etc/ssl/openssl.cnf")
+                "/etc/pki/tls/openssl.cnf", "/etc/ssl/ca-bundle.pem", "/etc/ssl/cert.pem", "/etc/ssl/certs", "/etc/ssl/openssl.cnf")
 
 libc = ctypes.CDLL(None, use_errno=True)
 libc.syscall.restype = ctypes.c_long
@@ -83,8 +84,13 @@ def deny_spawns(event, _):
 def public_files(folder):
     """The files in a folder that every user may read, and none below: by those of /etc
     names are looked up, and the system's own is found."""
-    with os.scandir(folder) as entries:
-        return [e.path for e in entries if e.is_file() and e.stat().st_mode & stat.S_IROTH]
+    public = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(folder) as entries:
+        for e in entries:
+            with contextlib.suppress(OSError):  # it has just gone, or is a link to where this user may not look
+                if e.is_file() and e.stat().st_mode & stat.S_IROTH:
+                    public.append(e.path)
+    return public
 
 
 def confine(readable, writable):

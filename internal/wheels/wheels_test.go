@@ -382,6 +382,24 @@ func TestPipIsConfined(t *testing.T) {
 	}
 }
 
+// TestPublicFiles looks at a folder with links that lead nowhere, of which systems have some in /etc.
+func TestPublicFiles(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	hosts := filepath.Join(dir, "hosts")
+	if err := errors.Join(os.WriteFile(hosts, nil, 0o644), os.WriteFile(filepath.Join(dir, "shadow"), nil, 0o600),
+		os.Symlink("round", filepath.Join(dir, "round")), os.Symlink("nowhere", filepath.Join(dir, "dangling"))); err != nil {
+		t.Fatal(err)
+	}
+	const show = "import sys\nscope = {'__name__': 'confined'}\nexec(sys.argv[1], scope)\nprint(*scope['public_files'](sys.argv[2]))"
+	for folder, want := range map[string]string{dir: hosts + "\n", filepath.Join(dir, "none"): "\n"} {
+		out, err := exec.Command(python(t), "-I", "-B", "-c", show, pipScript, folder).CombinedOutput()
+		if err != nil || string(out) != want {
+			t.Errorf("%s: got %q, %v, want %q", folder, out, err, want)
+		}
+	}
+}
+
 func TestParse(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
