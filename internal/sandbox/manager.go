@@ -447,7 +447,29 @@ func (m *Manager) lose(s *keyed, what, reason string) {
 // there is no room for are told in notice, and tried again when there is more: code
 // must be able to run, if only to make room.
 func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice string, err error) {
-	var fresh, left []string
+	fresh, left, err := m.placeEach(ctx, s, inputs)
+	if left != nil {
+		notice = fmt.Sprintf("Could not be put into /mnt/data: %s. That folder holds %s. Where there is more room, it is tried again.", someOf(left), s.limits.room())
+	}
+	if fresh == nil {
+		return notice, err
+	}
+	before, passed, unlisted := s.volume.list(m.config.Limits.ListedFiles)
+	if unlisted != nil {
+		return "", errors.Join(err, unlisted)
+	}
+	s.before, s.passed = before, passed
+	for name, state := range s.before { // under all its names
+		if slices.ContainsFunc(fresh, func(id string) bool { return s.before[id].inode == state.inode }) {
+			s.inputs[name] = state
+		}
+	}
+	return notice, err
+}
+
+// placeEach places one input after the other, until one cannot be read. fresh are the
+// ids of those that are there now, left the names of those that there is no room for.
+func (m *Manager) placeEach(ctx context.Context, s *keyed, inputs []Input) (fresh, left []string, err error) {
 	w := m.supply(ctx)
 	for _, in := range inputs {
 		had, tried := s.unplaced[in.ID]
@@ -466,25 +488,13 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice s
 			continue
 		}
 		if err != nil {
-			return "", err
+			return fresh, left, err
 		}
 		s.placed[in.ID] = true
 		delete(s.unplaced, in.ID)
 		fresh = append(fresh, in.ID)
 	}
-	if left != nil {
-		notice = fmt.Sprintf("Could not be put into /mnt/data: %s. That folder holds %s. Where there is more room, it is tried again.", someOf(left), s.limits.room())
-	}
-	if fresh == nil {
-		return notice, nil
-	}
-	s.before, s.passed, err = s.volume.list(m.config.Limits.ListedFiles)
-	for name, state := range s.before { // under all its names
-		if slices.ContainsFunc(fresh, func(id string) bool { return s.before[id].inode == state.inode }) {
-			s.inputs[name] = state
-		}
-	}
-	return notice, err
+	return fresh, left, nil
 }
 
 // without returns the ids of those inputs that the session has had no room for.

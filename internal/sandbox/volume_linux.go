@@ -146,7 +146,7 @@ func (v *volume) list(limit int) (files map[string]fileState, passed int, err er
 	return files, passed, nil
 }
 
-// place writes in as /mnt/data/<ID> and links its name to it.
+// place writes in as /mnt/data/<ID> and links its name to it: both, or neither.
 func (v *volume) place(w *supply, in Input, limit int64) error {
 	if !safeName(in.ID) {
 		return fmt.Errorf("%w: input id %q", ErrUnsafe, in.ID)
@@ -173,10 +173,11 @@ func (v *volume) place(w *supply, in Input, limit int64) error {
 	return v.asOwner(func() error {
 		dir := int(v.dir.Fd())
 		err := unix.Linkat(dir, in.ID, dir, name, 0)
-		if err != nil && !errors.Is(err, unix.EEXIST) {
-			return fmt.Errorf("%w: link %s: %w", errNotPlaced, in.ID, err)
+		if err == nil || errors.Is(err, unix.EEXIST) {
+			return nil
 		}
-		return nil
+		_ = unix.Unlinkat(dir, in.ID, 0) // or it would be no input, and there all the same
+		return fmt.Errorf("%w: link %s: %w", errNotPlaced, in.ID, err)
 	})
 }
 

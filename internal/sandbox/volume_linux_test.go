@@ -252,3 +252,39 @@ func TestVolumeIsBounded(t *testing.T) {
 		run(t, m, "k", "import shutil, os; [os.remove('/tmp/' + n) for n in os.listdir('/tmp') if n.startswith('f')]")
 	}
 }
+
+// TestInputsBeforeAnUnreadableOne are inputs all the same, and no files of the session.
+func TestInputsBeforeAnUnreadableOne(t *testing.T) {
+	t.Parallel()
+	for _, used := range []bool{false, true} {
+		k := newKeeping(t)
+		if used {
+			k.run("1")
+		}
+		one, away := input("file-1", "one", "1"), input("file-2", "two", "2")
+		away.Open = func(context.Context) (io.ReadCloser, error) { return nil, errors.New("the store is away") }
+		if _, err := k.m.Run(t.Context(), k.key, Cell{Code: "1", Keep: &k.shelf, Inputs: []Input{one, away}}); err == nil {
+			t.Error("a cell was run without an input that could not be read")
+		}
+		if r := k.run("open('one').read()", one); r.Text() != "'1'\n" || len(r.Files) > 0 {
+			t.Errorf("used %v: got %q and changed files %v, want none", used, r.Text(), r.Files)
+		}
+		k.want(map[string]string{})
+	}
+}
+
+// TestInputWithoutRoomForItsName is not there under its id either.
+func TestInputWithoutRoomForItsName(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.DataInodes = 20 })
+	const fill = "import os\ntry:\n  for n in range(20): open(f'f{n}', 'w')\nexcept OSError: os.remove('f0')"
+	run(t, m, "k", fill)
+	cell := Cell{Code: "import os; os.path.exists('file-1'), os.path.exists('name')", Inputs: []Input{input("file-1", "name", "x")}}
+	for _, want := range []string{"(False, False)\n", "(True, True)\n"} {
+		r, err := m.Run(t.Context(), "k", cell)
+		if err != nil || r.Text() != want || len(r.Files) > 0 {
+			t.Errorf("got %q, changed files %v and error %v, want %q and none", r.Text(), r.Files, err, want)
+		}
+		run(t, m, "k", "import os; os.remove('f1')")
+	}
+}
