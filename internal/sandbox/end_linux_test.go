@@ -150,6 +150,24 @@ except OSError as e:
 	}
 }
 
+// TestInterruptWhileForking: Python loses what is raised in the functions around a fork, and
+// a process as large as this one spends most of its time there.
+func TestInterruptWhileForking(t *testing.T) {
+	t.Parallel()
+	m, key := shared(t)
+	run(t, m, key, "import os, logging; x = b'1' * (256 << 20)")
+	const forks = "while True:\n  if (child := os.fork()) == 0: os._exit(0)\n  os.waitpid(child, 0)"
+	for range 3 {
+		r, err := m.Run(t.Context(), key, Cell{Code: forks, Timeout: 300 * time.Millisecond})
+		if err != nil || r.Status != StatusTimeout || strings.Contains(r.Text(), "Exception ignored") {
+			t.Errorf("got %q, %v and %q", r.Status, err, r.Text())
+		}
+		if r := run(t, m, key, "len(x) >> 20"); r.Text() != "256\n" {
+			t.Fatalf("the session did not go on: %q", r.Text())
+		}
+	}
+}
+
 // TestFirstInterruptCounts: a cell that has just begun is interrupted too, and not only
 // by the next interrupt, which comes ten seconds later here.
 func TestFirstInterruptCounts(t *testing.T) {

@@ -6,6 +6,7 @@ part; little endian), the JSON part, and raw bytes.
 
 import contextlib
 import ctypes
+import functools
 import gc
 import io
 import json
@@ -45,6 +46,7 @@ class Channel:
         self._sending = False  # the main thread is inside send: an interrupt waits
         self._interrupted = False
         self._active = False  # a cell runs: an interrupt is for it
+        self.forking = False  # nobody sees what the functions around a fork raise: an interrupt waits
         self.cell = 0
         self.can_install = False  # the server gets packages for sessions
         self._stale = frozenset()
@@ -134,7 +136,7 @@ class Channel:
         """Let the main thread be interrupted again, also by what came meanwhile."""
         self._sending = False
         if self._interrupted:
-            self._interrupted = False
+            self._active = self._interrupted = False
             raise KeyboardInterrupt
 
     def current(self):
@@ -150,7 +152,7 @@ class Channel:
         self._active = True
 
     def end(self):
-        self._active = False
+        self._active = self._interrupted = False
 
     def retire(self):
         """Mark the threads that outlive their cell."""
@@ -158,13 +160,14 @@ class Channel:
         self._stale = frozenset(t for t in threading.enumerate() if t is not self._main)
 
     def interrupt(self, signum, frame):
-        """Handle SIGINT: once per cell, never between cells or inside a frame."""
+        """Handle SIGINT: once per cell, never between cells or inside a frame or a fork."""
         if not self._active:
             return
-        self._active = False
-        if self._sending:
-            self._interrupted = True
-        else:
+        if self.forking:
+            self._interrupted = True  # for the next fork or frame; the server sends another one, too
+            return
+        self._active, self._interrupted = False, self._sending
+        if not self._sending:
             raise KeyboardInterrupt
 
 
@@ -427,7 +430,9 @@ def serve(channel, shell, report):
     sys.stdin = sys.__stdin__ = _null_input()
     sys.modules["__main__"].__dict__.setdefault("__spec__", None)  # multiprocessing looks at it
     sys.addaudithook(lambda event, args: before_spawn(channel, event, args) if event in SPAWNS else None)
-    os.register_at_fork(after_in_child=lambda: _leave(channel))
+    during_fork = functools.partial(setattr, channel, "forking")  # no Python code, in which an interrupt could come
+    os.register_at_fork(before=functools.partial(during_fork, True), after_in_parent=functools.partial(during_fork, False),
+                        after_in_child=lambda: _leave(channel))
     channel.send(READY, 0, report | {"network": reaches_network()})
     while True:
         frame = channel.receive()
