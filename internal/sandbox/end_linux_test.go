@@ -168,6 +168,20 @@ func TestInterruptWhileForking(t *testing.T) {
 	}
 }
 
+// TestFolderIsClosed: a session that closes its folder to itself goes on, and does not make
+// what sessions come from look damaged.
+func TestFolderIsClosed(t *testing.T) {
+	t.Parallel()
+	m, key := shared(t)
+	for range 3 * maxFailures {
+		run(t, m, key, "import os; os.chmod('/mnt/data', 0); os._exit(0)")
+	}
+	const reopen = "import os; os.chmod('/mnt/data', 0o700); open('/mnt/data/f', 'w').write('x')"
+	if r := run(t, m, key, reopen); r.Text() != "1\n" || r.Notice != freshSession || len(r.Files) != 1 {
+		t.Errorf("got %q, notice %q and files %v", r.Text(), r.Notice, r.Files)
+	}
+}
+
 // TestFirstInterruptCounts: a cell that has just begun is interrupted too, and not only
 // by the next interrupt, which comes ten seconds later here.
 func TestFirstInterruptCounts(t *testing.T) {
