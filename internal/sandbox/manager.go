@@ -173,11 +173,12 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	handover := time.Since(asked)
 	m.countHandover(from, handover)
 	untold, err := m.place(ctx, s, cell.Inputs)
-	if err != nil {
-		return Result{}, err
-	}
 	unplaced := s.without(cell.Inputs)
-	if err := m.furnish(ctx, s, cell.Keep); err != nil {
+	if err == nil {
+		err = m.furnish(ctx, s, cell.Keep)
+	}
+	if err != nil {
+		clear(s.unplaced) // nobody is told of them now
 		return Result{}, err
 	}
 	result, err := m.execute(ctx, s, cell)

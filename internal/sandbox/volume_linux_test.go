@@ -273,6 +273,21 @@ func TestInputsBeforeAnUnreadableOne(t *testing.T) {
 	}
 }
 
+// TestInputsWithoutRoomAreTold with the first cell that runs.
+func TestInputsWithoutRoomAreTold(t *testing.T) {
+	t.Parallel()
+	m := newManager(t, func(c *Config) { c.Limits.FileSize = 1 << 20 })
+	large, away := input("file-1", "large", strings.Repeat("x", 2<<20)), input("file-2", "two", "2")
+	away.Open = func(context.Context) (io.ReadCloser, error) { return nil, errors.New("the store is away") }
+	if _, err := m.Run(t.Context(), "k", Cell{Code: "1", Inputs: []Input{large, away}}); err == nil {
+		t.Error("a cell was run without an input that could not be read")
+	}
+	r, err := m.Run(t.Context(), "k", Cell{Code: "1", Inputs: []Input{large}})
+	if err != nil || !strings.Contains(r.Notice, "Could not be put into /mnt/data: large.") {
+		t.Errorf("got notice %q and %v", r.Notice, err)
+	}
+}
+
 // TestInputWithoutRoomForItsName is not there under its id either.
 func TestInputWithoutRoomForItsName(t *testing.T) {
 	t.Parallel()
