@@ -19,7 +19,7 @@ import sys
 import threading
 import time
 
-from . import hints, packages, values
+from . import hints, packages, values, zombies
 
 HEADER = struct.Struct("<IBII")
 READY, STDOUT, STDERR, RESULT, IMAGE, ERROR, DONE, FATAL, SYNC, INSTALL, STOP = range(1, 12)
@@ -48,6 +48,7 @@ class Channel:
         self._active = False  # a cell runs: an interrupt is for it
         self.forking = False  # nobody sees what the functions around a fork raise: an interrupt waits
         self.cell = 0
+        self.spawns = 0  # processes that the main thread has begun
         self.can_install = False  # the server gets packages for sessions
         self._stale = frozenset()
         self._syncs = 0
@@ -490,6 +491,9 @@ def before_spawn(channel, event, args):
             if not ok:
                 display.text(f"{text}\n")
     with contextlib.suppress(Exception):
+        channel.spawns += 1
+        if channel.spawns % zombies.KEPT == 0:
+            zombies.collect()
         channel.settle()
 
 
@@ -532,6 +536,8 @@ def run(channel, shell, cell, code):
     display.channel = channel
     settle_streams(channel)
     channel.retire()
+    with contextlib.suppress(Exception):
+        zombies.collect()
     spent = time.process_time() - began
     channel.send(DONE, cell, {"status": status, "cpu": spent})
     if spent > 0.02 and give_back:
