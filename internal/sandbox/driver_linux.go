@@ -437,7 +437,7 @@ func (s *session) awaitReady(ctx context.Context) error {
 	case ctx.Err() != nil:
 		return ctx.Err()
 	case err != nil:
-		return fmt.Errorf("sandbox: session did not start: %w", err)
+		return fmt.Errorf("sandbox: session did not start: %w; it printed %q", err, s.printed())
 	case f.kind == frameFatal:
 		return fmt.Errorf("sandbox: session did not start: %s", f.json)
 	}
@@ -446,6 +446,14 @@ func (s *session) awaitReady(ctx context.Context) error {
 	}
 	_ = s.socket.SetReadDeadline(time.Time{})
 	return nil
+}
+
+// printed returns the first of what was printed before the session began: no code of a user's.
+func (s *session) printed() []byte {
+	text := make([]byte, 2048)
+	_ = s.pipe.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	n, _ := s.pipe.Read(text)
+	return text[:n]
 }
 
 // watch waits for the end of the session's first process, which is the end of all:

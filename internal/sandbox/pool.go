@@ -66,13 +66,15 @@ func (p *pool) take(ctx context.Context, limits Limits) (seat, source, error) {
 	}
 }
 
-// make makes a session, in a second jail if the first dies meanwhile.
+// make makes a session. One that does not start is tried once more, maybe in a second
+// jail: what hinders one, such as a process that cannot be made just now, seldom lasts.
 func (p *pool) make(ctx context.Context, limits Limits) (seat, error) {
 	s, err := p.tryMake(ctx, limits)
-	if errors.Is(err, errVolumeLost) {
-		s, err = p.tryMake(ctx, limits)
+	if err == nil || ctx.Err() != nil || errors.Is(err, ErrBusy) || errors.Is(err, ErrClosed) {
+		return s, err
 	}
-	return s, err
+	p.config.Logger.Warn("sandbox: a session did not start; it is tried once more", "error", err)
+	return p.tryMake(ctx, limits)
 }
 
 // tryMake looks at the memory that is left, and take does not: a session that waits has
