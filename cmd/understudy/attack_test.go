@@ -1,13 +1,15 @@
 package main
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"io"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -16,9 +18,9 @@ import (
 // TestDoctorAttacks runs some of the attacks as a user would: those that look for
 // what is planted, one that takes its session along, and one of two sessions.
 func TestDoctorAttacks(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("HOME", t.TempDir())
-	before := left(t)
+	home, temporary := t.TempDir(), t.TempDir()
+	t.Setenv("TMPDIR", temporary)
+	t.Setenv("HOME", home)
 	var text, asJSON strings.Builder
 	args := append([]string{"doctor", "--attack=1, 3,33,31", "--data", t.TempDir(), "--model", "rehearsal"}, realPython(t)...)
 	if code := run(t.Context(), program{getenv: noEnv, stdout: &text, stderr: io.Discard}, args); code != exitOK {
@@ -37,54 +39,59 @@ func TestDoctorAttacks(t *testing.T) {
 	if len(report.Attacks) != 1 || !report.Attacks[0].Held || report.Attacks[0].Checks < 8 {
 		t.Errorf("got %+v, want one attack that was held", report.Attacks)
 	}
-	if after := left(t); !slices.Equal(before, after) {
-		t.Errorf("left behind: %q, before there was %q", after, before)
+	if after := left(t, home, temporary); len(after) > 0 {
+		t.Errorf("left behind: %q", after)
 	}
 }
 
-// TestDoctorIsInterrupted stops between two attacks, and leaves nothing behind either.
-func TestDoctorIsInterrupted(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("HOME", t.TempDir())
-	before := left(t)
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	var text, problem strings.Builder
-	stdout := writerFunc(func(b []byte) (int, error) {
-		if strings.HasPrefix(string(b), "held ") {
-			cancel()
-		}
-		return text.Write(b)
-	})
-	args := append([]string{"doctor", "--attack=1,3", "--data", t.TempDir(), "--model", "rehearsal"}, realPython(t)...)
-	code := run(ctx, program{getenv: noEnv, stdout: stdout, stderr: &problem}, args)
-	if code != exitFailure || problem.String() != "understudy: interrupted\n" || strings.Count(text.String(), "held ") != 1 {
-		t.Errorf("got exit code %d and %q after\n%s", code, problem.String(), text.String())
+// TestDoctorIsStopped stops the program itself, as its users do, after the first attack:
+// it leaves nothing behind either.
+func TestDoctorIsStopped(t *testing.T) {
+	if len(flag.Args()) > 0 { // this is the program
+		os.Args = append([]string{"understudy"}, flag.Args()...)
+		main()
 	}
-	if after := left(t); !slices.Equal(before, after) {
-		t.Errorf("left behind: %q, before there was %q", after, before)
-	}
-}
-
-// TestDoctorLosesItsReader leaves nothing behind when nobody reads on.
-func TestDoctorLosesItsReader(t *testing.T) {
-	t.Setenv("TMPDIR", t.TempDir())
-	t.Setenv("HOME", t.TempDir())
-	before := left(t)
-	stdout := writerFunc(func(b []byte) (int, error) {
-		if strings.HasPrefix(string(b), "held ") {
-			return 0, syscall.EPIPE
-		}
-		return len(b), nil
-	})
-	var problem strings.Builder
-	args := append([]string{"doctor", "--attack=1,3", "--data", t.TempDir(), "--model", "rehearsal"}, realPython(t)...)
-	code := run(t.Context(), program{getenv: noEnv, stdout: stdout, stderr: &problem}, args)
-	if code != exitFailure || !strings.Contains(problem.String(), "broken pipe") {
-		t.Errorf("got exit code %d and %q", code, problem.String())
-	}
-	if after := left(t); !slices.Equal(before, after) {
-		t.Errorf("left behind: %q, before there was %q", after, before)
+	for name, test := range map[string]struct {
+		stop func(*exec.Cmd, io.Closer) error
+		want string
+	}{
+		"^C":             {func(cmd *exec.Cmd, _ io.Closer) error { return cmd.Process.Signal(os.Interrupt) }, "understudy: interrupted\n"},
+		"end of a shell": {func(cmd *exec.Cmd, _ io.Closer) error { return cmd.Process.Signal(syscall.SIGHUP) }, "understudy: interrupted\n"},
+		"end of a pipe":  {func(_ *exec.Cmd, reader io.Closer) error { return reader.Close() }, "broken pipe"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			home, temporary := t.TempDir(), t.TempDir()
+			args := append([]string{"-test.run=^TestDoctorIsStopped$", "--", "doctor", "--attack=1,3", "--data", t.TempDir(), "--model", "rehearsal"}, realPython(t)...)
+			cmd := exec.CommandContext(t.Context(), os.Args[0], args...)
+			cmd.Env = append(os.Environ(), "HOME="+home, "TMPDIR="+temporary)
+			var problem strings.Builder
+			cmd.Stderr = &problem
+			stdout, err := cmd.StdoutPipe()
+			if err != nil {
+				t.Fatal(err)
+			}
+			if err := cmd.Start(); err != nil {
+				t.Fatal(err)
+			}
+			lines := bufio.NewScanner(stdout)
+			for lines.Scan() && !strings.HasPrefix(lines.Text(), "held ") {
+			}
+			if planted := left(t, home, temporary); len(planted) == 0 {
+				t.Errorf("nothing is planted at %q: there is nothing to leave behind", lines.Text())
+			}
+			if err := test.stop(cmd, stdout); err != nil {
+				t.Error(err)
+			}
+			for lines.Scan() {
+			}
+			_ = cmd.Wait()
+			if code := cmd.ProcessState.ExitCode(); code != exitFailure || !strings.Contains(problem.String(), test.want) {
+				t.Errorf("got %v and %q, want exit code %d and %q", cmd.ProcessState, problem.String(), exitFailure, test.want)
+			}
+			if after := left(t, home, temporary); len(after) > 0 {
+				t.Errorf("left behind: %q", after)
+			}
+		})
 	}
 }
 
@@ -108,11 +115,11 @@ type writerFunc func([]byte) (int, error)
 
 func (f writerFunc) Write(b []byte) (int, error) { return f(b) }
 
-// left returns what is in the folders that doctor uses.
-func left(t *testing.T) []string {
+// left returns what doctor has in folders.
+func left(t *testing.T, folders ...string) []string {
 	t.Helper()
 	var names []string
-	for _, dir := range []string{os.TempDir(), os.Getenv("HOME")} {
+	for _, dir := range folders {
 		found, err := filepath.Glob(filepath.Join(dir, "understudy*"))
 		if err != nil {
 			t.Fatal(err)

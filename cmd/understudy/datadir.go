@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -35,7 +36,7 @@ func openDataDir(path string, log *slog.Logger) (*dataDir, error) {
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w", err)
 	}
-	if info.Mode().Perm()&0o066 != 0 { // others may pass through, to the Python packages
+	if openToOthers(info) {
 		log.Warn("other users of this machine can look into the data folder", "data", path, "fix", "chmod go-rw "+path)
 	}
 	lock, err := os.OpenFile(filepath.Join(path, "lock"), os.O_CREATE|os.O_RDWR, 0o600)
@@ -57,6 +58,10 @@ func openDataDir(path string, log *slog.Logger) (*dataDir, error) {
 	}
 	return d, db.Close()
 }
+
+// openToOthers reports whether other users can look into the folder, or write there.
+// They may pass through it, to the Python packages.
+func openToOthers(folder fs.FileInfo) bool { return folder.Mode().Perm()&0o066 != 0 }
 
 // makeDataDir makes the folder if there is none.
 func makeDataDir(path string) error {

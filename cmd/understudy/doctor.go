@@ -132,7 +132,7 @@ func examineAll(ctx context.Context, cfg *Config, getenv func(string) string, sh
 	python, env := examinePython(ctx, cfg)
 	show(python...)
 	show(examineKernel(ctx)...)
-	show(examineFolder("data folder", cfg.Data), examineFolder("temporary files", os.TempDir()))
+	show(examineDataFolder(cfg.Data), examineFolder("temporary files", os.TempDir()))
 	show(examineModel(ctx, cfg, getenv)...)
 	if cfg.Entra.enabled() {
 		show(examineEntra(ctx, cfg))
@@ -208,6 +208,16 @@ func examinePython(ctx context.Context, cfg *Config) ([]finding, *pyenv.Env) {
 		}), nil
 	}
 	return append(list, finding{Name: "packages", State: stateOK, Detail: env.Packages}), &env
+}
+
+// examineDataFolder looks for room, and for other users who can look in.
+func examineDataFolder(dir string) finding {
+	f := examineFolder("data folder", dir)
+	if info, err := os.Stat(dir); err == nil && f.State == stateOK && openToOthers(info) {
+		f.State, f.Fix = stateWarn, "chmod go-rw "+shellQuote(dir)
+		f.Detail += ", but other users of this machine can look in"
+	}
+	return f
 }
 
 // examineFolder looks for room. The folder may not exist yet.

@@ -82,6 +82,15 @@ func TestExamineFolder(t *testing.T) {
 	if f := examineFolder("data folder", "/dev/null/folder"); f.State != stateMissing {
 		t.Errorf("got %+v for a folder that cannot be written", f)
 	}
+	for mode, want := range map[os.FileMode]state{0o700: stateOK, 0o711: stateOK, 0o755: stateWarn, 0o773: stateWarn} {
+		dir := t.TempDir()
+		if err := os.Chmod(dir, mode); err != nil {
+			t.Fatal(err)
+		}
+		if f := examineDataFolder(dir); f.State != want || (f.Fix != "") != (want == stateWarn) {
+			t.Errorf("mode %o: got %+v, want %s", mode, f, want)
+		}
+	}
 }
 
 func TestShellQuote(t *testing.T) {

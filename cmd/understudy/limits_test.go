@@ -68,7 +68,7 @@ func TestLimitsPrecedence(t *testing.T) {
 		},
 		{
 			name: "too much on the first", assistant: asking("32m", ""), thread: asking("1g", "1s"), runs: []understudy.Metadata{nil},
-			want: [][2]int{{64, 1}}, told: "It allows: 64 MiB in /mnt/data.",
+			want: [][2]int{{64, 1}}, told: "It allows: at most 64 MiB in /mnt/data.",
 		},
 	} {
 		t.Run(test.name, func(t *testing.T) {

@@ -36,7 +36,7 @@ func TestMetrics(t *testing.T) {
 		}
 		told.Write(event.Data)
 	}
-	if !strings.Contains(told.String(), "It allows: 1024 MiB of memory.") {
+	if !strings.Contains(told.String(), "It allows: at most 1024 MiB of memory.") {
 		t.Error("nobody told the user that there is no such memory")
 	}
 	after := scrape(t, url)

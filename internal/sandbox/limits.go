@@ -16,7 +16,7 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 	if asked := cell.Limits.Memory; asked != 0 {
 		allowed.Memory = within(asked, min(leastMemory, allowed.Memory), most.Memory)
 		if allowed.Memory != asked {
-			cut = append(cut, fmt.Sprintf("%d MiB of memory", allowed.Memory>>20))
+			cut = append(cut, fmt.Sprintf("%s %d MiB of memory", bound(asked, allowed.Memory), allowed.Memory>>20))
 		}
 	}
 	if asked := cell.Limits.CPU; asked != 0 {
@@ -26,23 +26,23 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 			if allowed.CPU == 1 {
 				unit = "processor"
 			}
-			cut = append(cut, fmt.Sprintf("%g %s", allowed.CPU, unit))
+			cut = append(cut, fmt.Sprintf("%s %g %s", bound(asked, allowed.CPU), allowed.CPU, unit))
 		}
 	}
 	if asked := cell.Limits.Processes; asked != 0 {
 		allowed.Processes = within(asked, min(leastProcesses, allowed.Processes), most.Processes)
 		if allowed.Processes != asked {
-			cut = append(cut, fmt.Sprintf("%d processes", allowed.Processes))
+			cut = append(cut, fmt.Sprintf("%s %d processes", bound(asked, allowed.Processes), allowed.Processes))
 		}
 	}
 	if asked := cell.Limits.DataBytes; asked != 0 {
 		allowed = m.config.withData(allowed, within(asked, min(leastDataBytes, allowed.DataBytes), most.DataBytes))
 		if allowed.DataBytes != asked {
-			cut = append(cut, fmt.Sprintf("%d MiB in /mnt/data", allowed.DataBytes>>20))
+			cut = append(cut, fmt.Sprintf("%s %d MiB in /mnt/data", bound(asked, allowed.DataBytes), allowed.DataBytes>>20))
 		}
 	}
 	if cell.Timeout > allowed.MaxTimeout {
-		cut = append(cut, fmt.Sprintf("%g s for a piece of code", allowed.MaxTimeout.Seconds()))
+		cut = append(cut, fmt.Sprintf("at most %g s for a piece of code", allowed.MaxTimeout.Seconds()))
 	}
 	if cut == nil {
 		return allowed, ""
@@ -51,6 +51,14 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 }
 
 func within[T cmp.Ordered](asked, least, most T) T { return min(max(asked, least), most) }
+
+// bound says which way asked was beyond allowed.
+func bound[T cmp.Ordered](asked, allowed T) string {
+	if asked < allowed {
+		return "at least"
+	}
+	return "at most"
+}
 
 // resize gives the session's files the size in limits, if that can be, and returns
 // limits. Files that take more keep the size they have, and so do those that cannot be

@@ -22,12 +22,12 @@ func TestAllow(t *testing.T) {
 		{"nothing", Cell{}, SessionLimits{1 << 30, 1, 128, 512 << 20}, ""},
 		{"less", Cell{Limits: SessionLimits{Memory: 512 << 20, CPU: 0.5, Processes: 64}}, SessionLimits{512 << 20, 0.5, 64, 512 << 20}, ""},
 		{"the most", Cell{Limits: SessionLimits{Memory: 4 << 30, CPU: 2, Processes: 128}}, SessionLimits{4 << 30, 2, 128, 512 << 20}, ""},
-		{"more", Cell{Limits: SessionLimits{Memory: 16 << 30, CPU: 3, Processes: 200}}, SessionLimits{4 << 30, 2, 128, 512 << 20}, "It allows: 4096 MiB of memory, 2 processors, 128 processes."},
-		{"too little", Cell{Limits: SessionLimits{Memory: 1, CPU: 1e-9, Processes: -3}}, SessionLimits{256 << 20, 0.1, 16, 512 << 20}, "256 MiB of memory, 0.1 processors, 16 processes."},
-		{"more data", Cell{Limits: SessionLimits{DataBytes: 3 << 30}}, SessionLimits{1 << 30, 1, 128, 2 << 30}, "It allows: 2048 MiB in /mnt/data."},
+		{"more", Cell{Limits: SessionLimits{Memory: 16 << 30, CPU: 3, Processes: 200}}, SessionLimits{4 << 30, 2, 128, 512 << 20}, "It allows: at most 4096 MiB of memory, at most 2 processors, at most 128 processes."},
+		{"too little", Cell{Limits: SessionLimits{Memory: 1, CPU: 1e-9, Processes: -3}}, SessionLimits{256 << 20, 0.1, 16, 512 << 20}, "It allows: at least 256 MiB of memory, at least 0.1 processors, at least 16 processes."},
+		{"more data", Cell{Limits: SessionLimits{DataBytes: 3 << 30}}, SessionLimits{1 << 30, 1, 128, 2 << 30}, "It allows: at most 2048 MiB in /mnt/data."},
 		{"less data", Cell{Limits: SessionLimits{DataBytes: 1 << 20}}, SessionLimits{1 << 30, 1, 128, 1 << 20}, ""},
-		{"too little data", Cell{Limits: SessionLimits{DataBytes: 1}}, SessionLimits{1 << 30, 1, 128, 1 << 20}, "It allows: 1 MiB in /mnt/data."},
-		{"too long", Cell{Timeout: time.Hour}, SessionLimits{1 << 30, 1, 128, 512 << 20}, "600 s for a piece of code."},
+		{"too little data", Cell{Limits: SessionLimits{DataBytes: 1}}, SessionLimits{1 << 30, 1, 128, 1 << 20}, "It allows: at least 1 MiB in /mnt/data."},
+		{"too long", Cell{Timeout: time.Hour}, SessionLimits{1 << 30, 1, 128, 512 << 20}, "at most 600 s for a piece of code."},
 	} {
 		got, notice := m.allow(c.cell)
 		if diff := cmp.Diff(c.want, SessionLimits{Memory: got.Memory, CPU: got.CPU, Processes: got.Processes, DataBytes: got.DataBytes}); diff != "" {
@@ -110,7 +110,7 @@ for t in all:
 	}{
 		{0, "too many", ""},
 		{100, "all 50", ""},
-		{1000, "all 50", "It allows: 100 processes."},
+		{1000, "all 50", "It allows: at most 100 processes."},
 		{1000, "all 50", ""},
 		{0, "too many", ""},
 	} {

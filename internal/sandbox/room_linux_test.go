@@ -63,11 +63,11 @@ func TestSessionLimitsOfData(t *testing.T) {
 			{"the default", 0, showRoom, "8\n", ""},
 			{"is in force", 0, fill(9), noRoom, ""},
 			{"more later", large, fill(30), "all\n", ""},
-			{"too much", 1 << 40, showRoom, "64\n", "It allows: 64 MiB in /mnt/data."},
+			{"too much", 1 << 40, showRoom, "64\n", "It allows: at most 64 MiB in /mnt/data."},
 			{"the same session", 0, "x", "7\n", ""},
 			{"the process ends", large, "os._exit(0)", "", "The session ended"},
 			{"another size for the next", 40 << 20, showRoom + "\nprint(os.path.getsize('f') >> 20)", "40\n30\n", "fresh session"},
-			{"less than a session needs", 1, "os.remove('f')", "", "It allows: 1 MiB in /mnt/data."},
+			{"less than a session needs", 1, "os.remove('f')", "", "It allows: at least 1 MiB in /mnt/data."},
 			{"that little", 1 << 20, showRoom, "1\n", ""},
 		} {
 			r := runIn(t, m, key, c.size, c.code)

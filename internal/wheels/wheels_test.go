@@ -259,18 +259,52 @@ func TestInstallEndsInTime(t *testing.T) {
 	}
 }
 
+// TestPipEndsWithItsServer kills a server while its pip waits for the index.
+func TestPipEndsWithItsServer(t *testing.T) {
+	if index := os.Getenv("TEST_INDEX"); index != "" { // this is the server
+		_, _, err := newSource(t, Config{Index: index, Allow: []string{"*"}}).deliveries(t.Context(), "plain")
+		t.Fatal("not killed: ", err)
+	}
+	asked, gone, done := make(chan struct{}, 1), make(chan struct{}, 1), make(chan struct{})
+	ix := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		asked <- struct{}{}
+		select {
+		case <-r.Context().Done():
+			gone <- struct{}{}
+		case <-done:
+		}
+	}))
+	defer ix.Close()
+	defer close(done)
+	cmd := exec.CommandContext(t.Context(), os.Args[0], "-test.run=^TestPipEndsWithItsServer$")
+	cmd.Env = append(os.Environ(), "TEST_INDEX="+ix.URL, "UNDERSTUDY_TEST_PYTHON="+python(t))
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	<-asked
+	began := time.Now()
+	_ = cmd.Process.Kill()
+	_ = cmd.Wait()
+	<-gone
+	if took := time.Since(began); took > 5*time.Second { // pip itself gives up after 15
+		t.Errorf("pip lived on for %v", took)
+	}
+}
+
 func TestInstallWithoutIndex(t *testing.T) {
 	t.Parallel()
 	ix := httptest.NewServer(http.NotFoundHandler())
 	ix.Close()
-	var log strings.Builder
-	index := strings.Replace(ix.URL, "://", "://me:secret@", 1)
-	s := newSource(t, Config{Index: index, Allow: []string{"*"}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
-	if _, _, err := s.deliveries(t.Context(), "plain"); err == nil || !strings.Contains(err.Error(), "index does not answer") {
-		t.Errorf("got %v", err)
-	}
-	if text := log.String(); !strings.Contains(text, "Connection refused") || strings.Contains(text, "secret") {
-		t.Errorf("logged %q, want the reason and no password", text)
+	for _, user := range []string{"me:secret@", "me:@"} {
+		var log strings.Builder
+		index := strings.Replace(ix.URL, "://", "://"+user, 1)
+		s := newSource(t, Config{Index: index, Allow: []string{"*"}, Logger: slog.New(slog.NewTextHandler(&log, nil))})
+		if _, _, err := s.deliveries(t.Context(), "plain"); err == nil || !strings.Contains(err.Error(), "index does not answer") {
+			t.Errorf("%s: got %v", user, err)
+		}
+		if text := log.String(); !strings.Contains(text, "Connection refused") || strings.Contains(text, "secret") {
+			t.Errorf("%s: logged %.300q, want the reason and no password", user, text)
+		}
 	}
 }
 
