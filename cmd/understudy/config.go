@@ -181,6 +181,18 @@ type LimitsConfig struct {
 // MiB and GiB.
 type Bytes int64
 
+// String returns the size as it is written.
+func (b Bytes) String() string {
+	unit := ""
+	for _, next := range []string{"KiB", "MiB", "GiB"} {
+		if b == 0 || b%1024 != 0 {
+			break
+		}
+		b, unit = b/1024, next
+	}
+	return strconv.FormatInt(int64(b), 10) + unit
+}
+
 // UnmarshalText reads "512MiB", "1 GiB" or "1048576".
 func (b *Bytes) UnmarshalText(text []byte) error {
 	s, unit := strings.TrimSpace(string(text)), int64(1)
@@ -352,7 +364,10 @@ func (c *Config) validate(getenv func(string) string) error {
 	if err := c.refuseNegative(); err != nil {
 		return err
 	}
-	if err := errors.Join(c.Sandbox.compareLimits(), c.Sandbox.Pip.validate()); err != nil {
+	if c.Sandbox.Pool < -1 {
+		return errors.New("sandbox.pool is below -1, which is for no sessions that are kept ready")
+	}
+	if err := errors.Join(c.Sandbox.Limits.refuseTooLittle(), c.Sandbox.compareLimits(), c.Sandbox.Pip.validate()); err != nil {
 		return err
 	}
 	if e := c.Entra; !e.enabled() && len(e.Audience)+len(e.Principals)+len(e.Roles) > 0 {
@@ -398,6 +413,29 @@ func (c *Config) refuseNegative() error {
 		}
 	}
 	return nil
+}
+
+// refuseTooLittle finds limits with which no session starts, or no code ends. A server
+// that has them would only find out when somebody's code is run.
+func (l LimitsConfig) refuseTooLittle() error {
+	return errors.Join(
+		tooLittle("memory", l.Memory, sandbox.LeastMemory),
+		tooLittle("cpu", l.CPU, sandbox.LeastCPU),
+		tooLittle("processes", l.Processes, sandbox.LeastProcesses),
+		tooLittle("cell_timeout", l.CellTimeout, sandbox.LeastCellTimeout),
+		tooLittle("data_bytes", l.DataBytes, sandbox.LeastDataBytes),
+		tooLittle("tmp_bytes", l.TmpBytes, sandbox.LeastTmpBytes),
+		tooLittle("file_size", l.FileSize, sandbox.LeastFileSize),
+		tooLittle("open_files", l.OpenFiles, sandbox.LeastOpenFiles),
+	)
+}
+
+func tooLittle[T cmp.Ordered](name string, value, least T) error {
+	var unset T
+	if value == unset || value >= least {
+		return nil
+	}
+	return fmt.Errorf("sandbox.limits.%s is below %v, the least that code needs", name, least)
 }
 
 // compareLimits finds a maximum below what everybody has.

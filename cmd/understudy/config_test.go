@@ -173,6 +173,16 @@ func TestConfigRefusals(t *testing.T) {
 		{name: "maximum below the default", file: "sandbox: {limits: {memory: 2GiB}, max_limits: {memory: 1GiB}}", want: "sandbox.max_limits.memory is below"},
 		{name: "maximum of data below the default", file: "sandbox: {max_limits: {data_bytes: 1MiB}}", want: "sandbox.max_limits.data_bytes is below"},
 		{name: "maximum below the built-in default", file: "sandbox: {max_limits: {cell_timeout: 5s}}", want: "sandbox.max_limits.cell_timeout is below"},
+		{name: "too little memory", file: "sandbox: {limits: {memory: 1MiB}}", want: "sandbox.limits.memory is below 256MiB"},
+		{name: "too little of a processor", file: "sandbox: {limits: {cpu: 0.05}}", want: "sandbox.limits.cpu is below 0.1"},
+		{name: "too few processes", file: "sandbox: {limits: {processes: 15}}", want: "sandbox.limits.processes is below 16"},
+		{name: "too little room", file: "sandbox: {limits: {data_bytes: 4KiB}}", want: "sandbox.limits.data_bytes is below 1MiB"},
+		{name: "too little room for temporary files", file: "sandbox: {limits: {tmp_bytes: 1}}", want: "sandbox.limits.tmp_bytes is below 1MiB"},
+		{name: "too small files", file: "sandbox: {limits: {file_size: 4096}}", want: "sandbox.limits.file_size is below 1MiB"},
+		{name: "too few open files", file: "sandbox: {limits: {open_files: 3}}", want: "sandbox.limits.open_files is below 64"},
+		{name: "too little time", file: "sandbox: {limits: {cell_timeout: 1ms}}", want: "sandbox.limits.cell_timeout is below 1s"},
+		{name: "two too small", file: "sandbox: {limits: {cpu: 0.05, open_files: 3}}", want: "cpu is below 0.1, the least that code needs\nsandbox.limits.open_files"},
+		{name: "pool", file: "sandbox: {pool: -2}", want: "sandbox.pool is below -1"},
 		{name: "entra without an issuer", file: "entra: {audience: [x]}", want: "neither an issuer nor a tenant"},
 		{name: "packages without python", args: []string{"--packages", "/p"}, want: "--python"},
 		{name: "missing keys", args: []string{"--api-key-file", "/nowhere"}, want: "/nowhere"},
@@ -185,6 +195,36 @@ func TestConfigRefusals(t *testing.T) {
 				t.Errorf("got error %v, want a usage error with %q", err, test.want)
 			}
 		})
+	}
+}
+
+// TestLeastLimits checks that the least limits are accepted, and 0, which is the default.
+func TestLeastLimits(t *testing.T) {
+	for _, file := range []string{
+		"sandbox: {pool: -1, limits: {memory: 256MiB, cpu: 0.1, processes: 16, data_bytes: 1MiB, tmp_bytes: 1MiB, file_size: 1MiB, open_files: 64, cell_timeout: 1s}}",
+		"sandbox: {pool: 0, limits: {memory: 0, cpu: 0, processes: 0, data_bytes: 0, tmp_bytes: 0, file_size: 0, open_files: 0, cell_timeout: 0}}",
+	} {
+		if _, err := load(t, file, nil); err != nil {
+			t.Errorf("%s: %v", file, err)
+		}
+	}
+}
+
+// TestLeastLimitsAreDocumented checks that the documentation tells the least that refusals name.
+func TestLeastLimitsAreDocumented(t *testing.T) {
+	doc, err := os.ReadFile("../../docs/configuration.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, refused := range strings.Split(LimitsConfig{
+		Memory: 1, CPU: 1e-9, Processes: 1, CellTimeout: 1, DataBytes: 1, TmpBytes: 1, FileSize: 1, OpenFiles: 1,
+	}.refuseTooLittle().Error(), "\n") {
+		name, rest, _ := strings.Cut(refused, " is below ")
+		least, _, _ := strings.Cut(rest, ",")
+		row := regexp.MustCompile("(?m)^\\| `" + regexp.QuoteMeta(name) + "`.*(?i:at least )" + regexp.QuoteMeta(least) + `\b`)
+		if !row.Match(doc) {
+			t.Errorf("docs/configuration.md does not say that %s is at least %s", name, least)
+		}
 	}
 }
 
@@ -201,6 +241,10 @@ func TestBytes(t *testing.T) {
 		err := got.UnmarshalText([]byte(test.text))
 		if got != test.want || (err != nil) != (test.want < 0) {
 			t.Errorf("%q is %d, %v; want %d", test.text, got, err, test.want)
+		}
+		var again Bytes
+		if text := got.String(); test.want >= 0 && (again.UnmarshalText([]byte(text)) != nil || again != got) {
+			t.Errorf("%q is written as %q, which is %d", test.text, text, again)
 		}
 	}
 }

@@ -18,6 +18,7 @@ import (
 //	sandbox/        working folders of code sessions; emptied at every start
 //	wheels/         packages on their way into code sessions; emptied at every start
 //	python/         the Python environment of the code interpreter
+//	bin/            gVisor's program, if `make runsc` has put it there
 //	lock            held while a server uses the folder
 type dataDir struct {
 	path string

@@ -33,7 +33,7 @@ func (p program) doctorCommand() *cobra.Command {
 			"With --attack it then attacks that sandbox, with the driver and the limits that are configured: every attack of the threat\n" +
 			"model that code in a session can make, beside another session that must not notice. For as long as that takes, files with\n" +
 			"a secret of no worth are in the data folder, the home folder and the one for temporary files, and a port of the loopback\n" +
-			"listens. It takes one to three minutes, leaves nothing behind, and exits with 1 if anything got through.",
+			"listens. It takes one to three minutes, leaves nothing behind unless it is killed, and exits with 1 if anything got through.",
 		Args: func(cmd *cobra.Command, args []string) error {
 			if len(args) > 0 && cmd.Flags().Changed("attack") {
 				return badUsage("--attack takes its rows behind a =, as --attack=%s", args[0])
@@ -185,6 +185,16 @@ func (f finding) write(w io.Writer) {
 // nil if there is none.
 func examinePython(ctx context.Context, cfg *Config) ([]finding, *pyenv.Env) {
 	in, refused, err := pyenv.Find(ctx, cfg.Python.Interpreter)
+	if named := cfg.Python.Interpreter; named != "" && err != nil {
+		f := finding{
+			Name: "python", State: stateMissing, Detail: err.Error(),
+			Fix: "name a CPython 3.11, 3.12 or 3.13 with --python (python.interpreter), or none, so that one is looked for",
+		}
+		if len(refused) > 0 {
+			f.Detail = "cannot be used: " + refused[0].String()
+		}
+		return []finding{f}, nil
+	}
 	var passedOver []finding
 	for _, r := range refused {
 		passedOver = append(passedOver, finding{Name: "python", State: stateOK, Detail: "passed over " + r.String()})
@@ -202,10 +212,14 @@ func examinePython(ctx context.Context, cfg *Config) ([]finding, *pyenv.Env) {
 	look.Python.NoSetup = true
 	env, err := look.python(ctx, nil, slog.New(slog.DiscardHandler))
 	if err != nil {
-		return append(list, finding{
+		f := finding{
 			Name: "packages", State: stateMissing, Detail: err.Error(),
 			Fix: "understudy setup --data " + cfg.Data + " (serve does it at its first start)",
-		}), nil
+		}
+		if cfg.Python.Packages != "" { // then nothing is installed
+			f.Fix = "correct --packages (python.packages), or leave it out, so that packages are installed into the data folder"
+		}
+		return append(list, f), nil
 	}
 	return append(list, finding{Name: "packages", State: stateOK, Detail: env.Packages}), &env
 }
@@ -323,7 +337,7 @@ func examinePip(ctx context.Context, cfg *Config, env pyenv.Env, getenv func(str
 		f.Detail = err.Error()
 		return f
 	}
-	return finding{Name: f.Name, State: stateOK, Detail: "code may install " + strings.Join(cfg.Sandbox.Pip.Allow, ", ") + "; the index has not been asked"}
+	return finding{Name: f.Name, State: stateOK, Detail: "code may install " + strings.Join(cfg.Sandbox.Pip.Allow, ", ") + "; the index itself has not been asked, and may be out of reach"}
 }
 
 // examineCode runs Python as the server would.

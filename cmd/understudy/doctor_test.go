@@ -129,3 +129,34 @@ func TestDoctorWithoutPackages(t *testing.T) {
 		t.Error("doctor made the data folder")
 	}
 }
+
+// TestExaminePython looks at settings that name what is not there: the advice must be
+// about them.
+func TestExaminePython(t *testing.T) {
+	python, none := realPython(t)[1], filepath.Join(t.TempDir(), "none")
+	for _, test := range []struct {
+		name    string
+		python  PythonConfig
+		finding string
+		detail  string
+		fix     string
+	}{
+		{"packages of somebody's own", PythonConfig{Interpreter: python, Packages: none}, "packages", none, "--packages"},
+		{"another program", PythonConfig{Interpreter: "/bin/ls"}, "python", "/bin/ls: ", "--python"},
+		{"no such program", PythonConfig{Interpreter: none}, "python", none, "--python"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			list, env := examinePython(t.Context(), &Config{Data: t.TempDir(), Python: test.python})
+			last := list[len(list)-1]
+			if env != nil || last.State != stateMissing || last.Name != test.finding ||
+				!strings.Contains(last.Detail, test.detail) || !strings.Contains(last.Fix, test.fix) || strings.Contains(last.Fix, "setup") {
+				t.Errorf("got %+v, want %s missing, with %q, and %q in the fix", list, test.finding, test.detail, test.fix)
+			}
+			for _, f := range list[:len(list)-1] {
+				if strings.Contains(f.Detail, "passed over") {
+					t.Errorf("got %+v: the one that was named is not passed over", f)
+				}
+			}
+		})
+	}
+}

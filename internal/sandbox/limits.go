@@ -8,19 +8,20 @@ import (
 )
 
 // allow returns the limits of a cell's session: what the cell asks for, within what
-// the configuration and a session's start leave it. notice says where that is
+// the configuration, the host and a session's start leave it. notice says where that is
 // not what it asks for, "" if it is.
 func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 	allowed, most := m.config.Limits, m.config.MaxLimits
+	most.CPU = min(most.CPU, hostCPU()) // the rest is the server's
 	var cut []string
 	if asked := cell.Limits.Memory; asked != 0 {
-		allowed.Memory = within(asked, min(leastMemory, allowed.Memory), most.Memory)
+		allowed.Memory = within(asked, min(LeastMemory, allowed.Memory), most.Memory)
 		if allowed.Memory != asked {
 			cut = append(cut, fmt.Sprintf("%s %d MiB of memory", bound(asked, allowed.Memory), allowed.Memory>>20))
 		}
 	}
 	if asked := cell.Limits.CPU; asked != 0 {
-		allowed.CPU = within(asked, min(leastCPU, allowed.CPU), most.CPU)
+		allowed.CPU = within(asked, min(LeastCPU, allowed.CPU), most.CPU)
 		if allowed.CPU != asked {
 			unit := "processors"
 			if allowed.CPU == 1 {
@@ -30,13 +31,13 @@ func (m *Manager) allow(cell Cell) (allowed Limits, notice string) {
 		}
 	}
 	if asked := cell.Limits.Processes; asked != 0 {
-		allowed.Processes = within(asked, min(leastProcesses, allowed.Processes), most.Processes)
+		allowed.Processes = within(asked, min(LeastProcesses, allowed.Processes), most.Processes)
 		if allowed.Processes != asked {
 			cut = append(cut, fmt.Sprintf("%s %d processes", bound(asked, allowed.Processes), allowed.Processes))
 		}
 	}
 	if asked := cell.Limits.DataBytes; asked != 0 {
-		allowed = m.config.withData(allowed, within(asked, min(leastDataBytes, allowed.DataBytes), most.DataBytes))
+		allowed = m.config.withData(allowed, within(asked, min(LeastDataBytes, allowed.DataBytes), most.DataBytes))
 		if allowed.DataBytes != asked {
 			cut = append(cut, fmt.Sprintf("%s %d MiB in /mnt/data", bound(asked, allowed.DataBytes), allowed.DataBytes>>20))
 		}

@@ -1,6 +1,7 @@
 package sandbox
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,22 +13,24 @@ import (
 
 func TestAllow(t *testing.T) {
 	t.Parallel()
-	m := &Manager{config: Config{MaxLimits: SessionLimits{Memory: 4 << 30, CPU: 2, DataBytes: 2 << 30}}.withDefaults()}
+	m := &Manager{config: Config{ // any host has half a processor
+		Limits: Limits{CPU: 0.25}, MaxLimits: SessionLimits{Memory: 4 << 30, CPU: 0.5, DataBytes: 2 << 30},
+	}.withDefaults()}
 	for _, c := range []struct {
 		name   string
 		cell   Cell
 		want   SessionLimits
 		notice string // contained
 	}{
-		{"nothing", Cell{}, SessionLimits{1 << 30, 1, 128, 512 << 20}, ""},
-		{"less", Cell{Limits: SessionLimits{Memory: 512 << 20, CPU: 0.5, Processes: 64}}, SessionLimits{512 << 20, 0.5, 64, 512 << 20}, ""},
-		{"the most", Cell{Limits: SessionLimits{Memory: 4 << 30, CPU: 2, Processes: 128}}, SessionLimits{4 << 30, 2, 128, 512 << 20}, ""},
-		{"more", Cell{Limits: SessionLimits{Memory: 16 << 30, CPU: 3, Processes: 200}}, SessionLimits{4 << 30, 2, 128, 512 << 20}, "It allows: at most 4096 MiB of memory, at most 2 processors, at most 128 processes."},
+		{"nothing", Cell{}, SessionLimits{1 << 30, 0.25, 128, 512 << 20}, ""},
+		{"less", Cell{Limits: SessionLimits{Memory: 512 << 20, CPU: 0.125, Processes: 64}}, SessionLimits{512 << 20, 0.125, 64, 512 << 20}, ""},
+		{"the most", Cell{Limits: SessionLimits{Memory: 4 << 30, CPU: 0.5, Processes: 128}}, SessionLimits{4 << 30, 0.5, 128, 512 << 20}, ""},
+		{"more", Cell{Limits: SessionLimits{Memory: 16 << 30, CPU: 3, Processes: 200}}, SessionLimits{4 << 30, 0.5, 128, 512 << 20}, "It allows: at most 4096 MiB of memory, at most 0.5 processors, at most 128 processes."},
 		{"too little", Cell{Limits: SessionLimits{Memory: 1, CPU: 1e-9, Processes: -3}}, SessionLimits{256 << 20, 0.1, 16, 512 << 20}, "It allows: at least 256 MiB of memory, at least 0.1 processors, at least 16 processes."},
-		{"more data", Cell{Limits: SessionLimits{DataBytes: 3 << 30}}, SessionLimits{1 << 30, 1, 128, 2 << 30}, "It allows: at most 2048 MiB in /mnt/data."},
-		{"less data", Cell{Limits: SessionLimits{DataBytes: 1 << 20}}, SessionLimits{1 << 30, 1, 128, 1 << 20}, ""},
-		{"too little data", Cell{Limits: SessionLimits{DataBytes: 1}}, SessionLimits{1 << 30, 1, 128, 1 << 20}, "It allows: at least 1 MiB in /mnt/data."},
-		{"too long", Cell{Timeout: time.Hour}, SessionLimits{1 << 30, 1, 128, 512 << 20}, "at most 600 s for a piece of code."},
+		{"more data", Cell{Limits: SessionLimits{DataBytes: 3 << 30}}, SessionLimits{1 << 30, 0.25, 128, 2 << 30}, "It allows: at most 2048 MiB in /mnt/data."},
+		{"less data", Cell{Limits: SessionLimits{DataBytes: 1 << 20}}, SessionLimits{1 << 30, 0.25, 128, 1 << 20}, ""},
+		{"too little data", Cell{Limits: SessionLimits{DataBytes: 1}}, SessionLimits{1 << 30, 0.25, 128, 1 << 20}, "It allows: at least 1 MiB in /mnt/data."},
+		{"too long", Cell{Timeout: time.Hour}, SessionLimits{1 << 30, 0.25, 128, 512 << 20}, "at most 600 s for a piece of code."},
 	} {
 		got, notice := m.allow(c.cell)
 		if diff := cmp.Diff(c.want, SessionLimits{Memory: got.Memory, CPU: got.CPU, Processes: got.Processes, DataBytes: got.DataBytes}); diff != "" {
@@ -131,14 +134,24 @@ for t in all:
 }
 
 // TestSessionLimitsOfProcessors asks for more processors than the host has: the
-// session gets what there is, and stays the one it was.
+// session gets what the server does not need, is told so, and stays the one it was.
 func TestSessionLimitsOfProcessors(t *testing.T) {
 	t.Parallel()
 	m := newManager(t, func(c *Config) { c.MaxLimits.CPU = 1024 })
-	for _, cpu := range []float64{0, 1024, 0.5} {
-		r, err := m.Run(t.Context(), "k", Cell{Code: "n = globals().get('n', 0) + 1", Limits: SessionLimits{CPU: cpu}})
-		if err != nil || r.Status != StatusOK || r.Notice != "" {
-			t.Fatalf("%g processors: got %q, notice %q, %v", cpu, r.Status, r.Notice, err)
+	for _, c := range []struct {
+		cpu    float64
+		notice string
+	}{
+		{0, ""},
+		{1024, fmt.Sprintf("It allows: at most %g processor", hostCPU())},
+		{0.5, ""},
+	} {
+		r, err := m.Run(t.Context(), "k", Cell{Code: "n = globals().get('n', 0) + 1", Limits: SessionLimits{CPU: c.cpu}})
+		if err != nil || r.Status != StatusOK {
+			t.Fatalf("%g processors: got %q, notice %q, %v", c.cpu, r.Status, r.Notice, err)
+		}
+		if !strings.Contains(r.Notice, c.notice) || (c.notice == "") != (r.Notice == "") {
+			t.Errorf("%g processors: got notice %q, want %q", c.cpu, r.Notice, c.notice)
 		}
 	}
 	if got := run(t, m, "k", "n").Text(); got != "3\n" {

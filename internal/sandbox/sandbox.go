@@ -90,18 +90,23 @@ type Limits struct {
 
 // SessionLimits are those of Limits that a Cell may ask for.
 type SessionLimits struct {
-	Memory    int64   // as in Limits, 256 MiB at least
-	CPU       float64 // 0.1 at least
-	Processes int     // 16 at least
-	DataBytes int64   // as in Limits, 1 MiB at least; FileSize and KeptBytes follow it where they have their defaults
+	Memory    int64   // as in Limits, LeastMemory at least
+	CPU       float64 // LeastCPU at least, and half a processor less than the host has at most
+	Processes int     // LeastProcesses at least
+	DataBytes int64   // as in Limits, LeastDataBytes at least; FileSize and KeptBytes follow it where they have their defaults
 }
 
-// Below these no session would start, or none would end a cell.
+// Below these no session would start, or none would end a cell. What a Cell asks for is
+// held against them; Config.Limits is not, which tests set lower.
 const (
-	leastMemory    = 256 << 20
-	leastCPU       = 0.1
-	leastProcesses = 16
-	leastDataBytes = 1 << 20
+	LeastMemory      = 256 << 20
+	LeastCPU         = 0.1
+	LeastProcesses   = 16
+	LeastDataBytes   = 1 << 20
+	LeastTmpBytes    = 1 << 20
+	LeastFileSize    = 1 << 20
+	LeastOpenFiles   = 64 // a plain cell does with 8; one that starts programs or reads documents does not
+	LeastCellTimeout = time.Second
 )
 
 // WithDefaults returns l with the documented defaults in place of zeros.
