@@ -216,7 +216,7 @@ func TestLeastLimitsAreDocumented(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, refused := range strings.Split(LimitsConfig{
+	for refused := range strings.SplitSeq(LimitsConfig{
 		Memory: 1, CPU: 1e-9, Processes: 1, CellTimeout: 1, DataBytes: 1, TmpBytes: 1, FileSize: 1, OpenFiles: 1,
 	}.refuseTooLittle().Error(), "\n") {
 		name, rest, _ := strings.Cut(refused, " is below ")
