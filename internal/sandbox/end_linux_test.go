@@ -150,56 +150,6 @@ except OSError as e:
 	}
 }
 
-// TestZombiesAreCollected has the session inherit more processes than it may have, in one
-// cell and in several. Those that objects stand for, and a few others, are left to them.
-func TestZombiesAreCollected(t *testing.T) {
-	t.Parallel()
-	m := newManager(t, func(c *Config) { c.Limits.Processes = 48 })
-	run(t, m, "k", "import os, subprocess, time\nmine = subprocess.Popen(['sh', '-c', 'exit 3'])\nmany = [subprocess.Popen(['sh', '-c', 'exit 4']) for _ in range(10)]")
-	const orphans = `
-for _ in range(20):
-    if (child := os.fork()) == 0:
-        try:
-            if os.fork() == 0: os._exit(0)
-            os._exit(0)
-        except OSError: os._exit(1)
-    assert os.waitpid(child, 0)[1] == 0
-`
-	for range 8 {
-		if r := run(t, m, "k", orphans); r.Status != StatusOK {
-			t.Fatalf("a cell of several: %s %s", r.Status, r.Text())
-		}
-	}
-	if r := run(t, m, "k", "for _ in range(200): subprocess.check_output('true &', shell=True)"); r.Status != StatusOK {
-		t.Fatalf("in one cell: %s %s", r.Status, r.Text())
-	}
-	if r := run(t, m, "k", "mine.wait(), {p.wait() for p in many}"); r.Text() != "(3, {4})\n" {
-		t.Errorf("got %q, want how the children ended", r.Text())
-	}
-	run(t, m, "k", "child = os.fork()\nif child == 0: os._exit(7)")
-	if r := run(t, m, "k", "os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])"); r.Text() != "7\n" {
-		t.Errorf("got %q, want how the forked child ended", r.Text())
-	}
-}
-
-// TestInterruptWhileForking: Python loses what is raised in the functions around a fork, and
-// a process as large as this one spends most of its time there.
-func TestInterruptWhileForking(t *testing.T) {
-	t.Parallel()
-	m, key := shared(t)
-	run(t, m, key, "import os, logging; x = b'1' * (256 << 20)")
-	const forks = "while True:\n  if (child := os.fork()) == 0: os._exit(0)\n  os.waitpid(child, 0)"
-	for range 3 {
-		r, err := m.Run(t.Context(), key, Cell{Code: forks, Timeout: 300 * time.Millisecond})
-		if err != nil || r.Status != StatusTimeout || strings.Contains(r.Text(), "Exception ignored") {
-			t.Errorf("got %q, %v and %q", r.Status, err, r.Text())
-		}
-		if r := run(t, m, key, "len(x) >> 20"); r.Text() != "256\n" {
-			t.Fatalf("the session did not go on: %q", r.Text())
-		}
-	}
-}
-
 // TestFolderIsClosed: a session that closes its folder to itself goes on, and does not make
 // what sessions come from look damaged.
 func TestFolderIsClosed(t *testing.T) {

@@ -28,10 +28,7 @@ const nudges = 8
 
 // execute runs a cell in the session's process and sees it to its end, whatever
 // the code does.
-func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, error) {
-	if err := ctx.Err(); err != nil {
-		return Result{}, err
-	}
+func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) Result {
 	began := time.Now()
 	x := &execution{session: s, sink: newCollector(m.config.Limits), cell: cell}
 	if err := s.link.begin(cell.Code, x.sink); err != nil {
@@ -50,7 +47,7 @@ func (m *Manager) execute(ctx context.Context, s *keyed, cell Cell) (Result, err
 	if s.link == nil {
 		s.notice = freshSession
 	}
-	return result, nil
+	return result
 }
 
 // wait returns when the cell is over. If it took the session with it, the

@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 	"unicode/utf8"
 )
@@ -177,16 +178,19 @@ func (m *Manager) Run(ctx context.Context, key string, cell Cell) (Result, error
 	if err == nil {
 		err = m.furnish(ctx, s, cell.Keep)
 	}
+	if err == nil {
+		err = ctx.Err()
+	}
 	if err != nil {
 		clear(s.unplaced) // nobody is told of them now
 		return Result{}, err
 	}
-	result, err := m.execute(ctx, s, cell)
+	result := m.execute(ctx, s, cell)
 	result.Handover, result.Unplaced, result.Notice = handover, unplaced, joinNotices(untold, result.Notice)
 	if refused != s.refused {
 		s.refused, result.Notice = refused, joinNotices(refused, result.Notice)
 	}
-	return result, err
+	return result, nil
 }
 
 // acquire returns the session of key, and the turn in it.
@@ -481,11 +485,14 @@ func (m *Manager) placeEach(ctx context.Context, s *keyed, inputs []Input) (fres
 		err := s.volume.place(w, in, s.limits.FileSize)
 		if errors.Is(err, errNotPlaced) {
 			m.config.Logger.Debug("sandbox: place an input", "error", err)
+			why := ""
 			if errors.Is(err, ErrTooLarge) {
 				has = room{bytes: math.MaxUint64, files: math.MaxUint64}
+			} else if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.ENOSPC && errno != syscall.EDQUOT {
+				has, why = room{}, fmt.Sprintf(" (%s)", errno) // code has closed the folder, say
 			}
 			s.unplaced[in.ID] = has
-			left = append(left, in.shown())
+			left = append(left, in.shown()+why)
 			continue
 		}
 		if err != nil {

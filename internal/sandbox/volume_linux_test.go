@@ -282,9 +282,37 @@ func TestInputsWithoutRoomAreTold(t *testing.T) {
 	if _, err := m.Run(t.Context(), "k", Cell{Code: "1", Inputs: []Input{large, away}}); err == nil {
 		t.Error("a cell was run without an input that could not be read")
 	}
+	interrupted, interrupt := context.WithCancel(t.Context())
+	if _, err := m.Run(interrupted, "k", Cell{Code: "1", Inputs: []Input{large}, Keep: emptyKeep(interrupt)}); err == nil {
+		t.Error("a cell was run that was not wanted any more")
+	}
 	r, err := m.Run(t.Context(), "k", Cell{Code: "1", Inputs: []Input{large}})
 	if err != nil || !strings.Contains(r.Notice, "Could not be put into /mnt/data: large.") {
 		t.Errorf("got notice %q and %v", r.Notice, err)
+	}
+}
+
+// emptyKeep has no files, and is called when it is asked for them.
+type emptyKeep func()
+
+func (k emptyKeep) Version(context.Context) (string, error)         { return "", nil }
+func (k emptyKeep) Files(context.Context) ([]KeptFile, bool, error) { k(); return nil, false, nil }
+func (k emptyKeep) Save(context.Context, Changes) (string, error)   { return "", nil }
+
+// TestInputsOfAClosedFolder come as soon as code opens it again.
+func TestInputsOfAClosedFolder(t *testing.T) {
+	t.Parallel()
+	m, key := shared(t)
+	in := input("file-1", "name", "x")
+	run(t, m, key, "import os; os.chmod('/mnt/data', 0)")
+	for _, test := range []struct{ code, want, notice string }{
+		{"os.chmod('/mnt/data', 0o700)", "", "name (permission denied)"},
+		{"open('name').read()", "'x'\n", ""},
+	} {
+		r, err := m.Run(t.Context(), key, Cell{Code: test.code, Inputs: []Input{in}})
+		if err != nil || r.Text() != test.want || !strings.Contains(r.Notice, test.notice) || (test.notice == "") != (r.Notice == "") {
+			t.Errorf("%s: got %q, notice %q, %v", test.code, r.Text(), r.Notice, err)
+		}
 	}
 }
 

@@ -11,7 +11,7 @@ import traceback
 
 HOME = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HOME)
-from understudy_agent import kernel, linux, template  # noqa: E402
+from understudy_agent import frames, kernel, linux, template  # noqa: E402
 
 
 def main():
@@ -20,7 +20,7 @@ def main():
         config = receive(channel)
         shell, versions, fonts = template.prepare(config["imports"], HOME)
         linux.close_from(4)
-        channel.send(kernel.READY, 0, {"ready": True, "python": ".".join(map(str, sys.version_info[:3])),
+        channel.send(frames.READY, 0, {"ready": True, "python": ".".join(map(str, sys.version_info[:3])),
                                        "packages": versions, "shell": shell.name})
         for name, value in receive(channel)["rlimits"].items():  # the checkpoint is taken here; what arrives is for the copy
             resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
@@ -36,7 +36,7 @@ def main():
         os._exit(0)
     except BaseException:
         with contextlib.suppress(BaseException):
-            channel.send(kernel.FATAL, 0, {"text": traceback.format_exc()})
+            channel.send(frames.FATAL, 0, {"text": traceback.format_exc()})
         os._exit(1)
 
 
@@ -47,7 +47,7 @@ def take_channel():
     null = os.open("/dev/null", os.O_RDONLY)
     os.dup2(null, 0)
     linux.close_from(4)
-    return kernel.Channel(socket.socket(fileno=3))
+    return frames.Channel(socket.socket(fileno=3))
 
 
 def enter_data():

@@ -19,7 +19,7 @@ import sys
 
 HOME = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HOME)
-from understudy_agent import jail, kernel, linux, template  # noqa: E402
+from understudy_agent import frames, jail, linux, template  # noqa: E402
 
 RUN = "/run/gvisor"
 ROOT, BUNDLE, IMAGE, STATE, SHARED = (f"{RUN}/{name}" for name in ("root", "bundle", "image", "state", "data"))
@@ -39,10 +39,10 @@ def prepare(config):
     first = runsc(config, "run", f"--bundle={BUNDLE}", NAME, stdin=theirs, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     theirs.close()
     with ours:
-        channel = kernel.Channel(ours)
-        channel.send(kernel.EXEC, 0, config["guest"])
+        channel = frames.Channel(ours)
+        channel.send(frames.EXEC, 0, config["guest"])
         frame = channel.receive()
-        if frame is None or frame[0] != kernel.READY:
+        if frame is None or frame[0] != frames.READY:
             first.kill()
             raise RuntimeError(f"the interpreter did not start in gVisor: {frame and frame[2]} {first.stdout.read()[-2000:]}")
         call(config, "checkpoint", f"--image-path={IMAGE}", NAME)

@@ -10,6 +10,7 @@ import typing
 
 from . import kernel
 
+AGENT = os.path.dirname(__file__)
 WRITABLE = ("/mnt/data", "/tmp", "/dev/shm")
 SPAWNING = frozenset(("fork", "forkpty", "_fork_exec", "fork_exec", "posix_spawn", "_posixsubprocess"))
 
@@ -102,10 +103,12 @@ def sizes():
 
 
 def raising_code(error):
-    trace = error.__traceback__
-    while trace.tb_next is not None:
+    """Return the code that an exception comes from: the last that is not of this package."""
+    codes, trace = [], error.__traceback__
+    while trace is not None:
+        codes.append(trace.tb_frame.f_code)
         trace = trace.tb_next
-    return trace.tb_frame.f_code
+    return next((code for code in reversed(codes) if not code.co_filename.startswith(AGENT)), codes[-1])
 
 
 def raised_in(error):

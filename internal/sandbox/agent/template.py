@@ -7,6 +7,7 @@ import gc
 import os
 import random
 import signal
+import subprocess
 import sys
 import types
 
@@ -25,6 +26,7 @@ def prepare(imports, home):
     the versions of the packages, and the font list for child interpreters. home is the
     folder of the calling script, which sessions do not import from."""
     gc.disable()
+    free_children()
     find_packages(home)
     prepare_charts()
     values.install()
@@ -58,6 +60,13 @@ def find_packages(home):
         sys.path[:] = [p for p in sys.path if p not in system]
         site.addsitedir(PACKAGES)
         os.environ["PYTHONPATH"] = PACKAGES
+
+
+def free_children():
+    """Let an interpreter that code starts with the flags of its own one find the packages:
+    -I would keep PYTHONPATH from it."""
+    flags = subprocess._args_from_interpreter_flags
+    subprocess._args_from_interpreter_flags = lambda: [flag for flag in flags() if flag not in ("-I", "-S")]
 
 
 def prepare_charts():

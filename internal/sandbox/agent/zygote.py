@@ -17,7 +17,7 @@ import traceback
 
 HOME = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, HOME)
-from understudy_agent import jail, kernel, linux, template  # noqa: E402
+from understudy_agent import frames, jail, kernel, linux, template  # noqa: E402
 
 
 def prepare(config):
@@ -60,7 +60,7 @@ def run_session(config, request, fds, groups):
         if fds[0] != 3:
             os.dup2(fds[0], 3, inheritable=False)
         linux.close_from(4)
-        channel = kernel.Channel(socket.socket(fileno=3))
+        channel = frames.Channel(socket.socket(fileno=3))
         report = isolate(config, request)
         template.start_afresh(config["fonts"])
         shell = config["shell"]
@@ -69,7 +69,7 @@ def run_session(config, request, fds, groups):
         os._exit(0)
     except BaseException:
         with contextlib.suppress(BaseException):
-            channel.send(kernel.FATAL, 0, {"text": traceback.format_exc()})
+            channel.send(frames.FATAL, 0, {"text": traceback.format_exc()})
         os._exit(1)
 
 
