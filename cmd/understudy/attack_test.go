@@ -9,6 +9,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"strings"
 	"syscall"
@@ -49,6 +50,7 @@ func TestDoctorAttacks(t *testing.T) {
 func TestDoctorIsStopped(t *testing.T) {
 	if len(flag.Args()) > 0 { // this is the program
 		os.Args = append([]string{"understudy"}, flag.Args()...)
+		signal.Notify(make(chan os.Signal, 1), syscall.SIGHUP) // or it is ignored, where the tests run under nohup
 		main()
 	}
 	for name, test := range map[string]struct {

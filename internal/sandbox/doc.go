@@ -28,7 +28,8 @@
 // and shares the memory of the libraries. Each fork becomes the first process of
 // new PID, mount, network, IPC, UTS and cgroup namespaces below a user namespace,
 // joins its control group or is born there, drops every capability, and installs
-// Landlock and a system call filter before it reads its first cell (agent/kernel.py).
+// Landlock and a system call filter before it reads its first cell (agent/kernel.py,
+// whose end of the protocol is agent/frames.py).
 // Killing that process kills all of the session.
 //
 // gVisor is the other maker: agent/gvisor.py takes a checkpoint of an interpreter

@@ -73,7 +73,12 @@ func newDriver(ctx context.Context, c Config) (driver, error) {
 	for n := range count {
 		d.users = append(d.users, first+n)
 	}
-	if err := d.measure(ctx); err != nil {
+	err = d.measure(ctx)
+	if err != nil && d.jails > 0 && ctx.Err() == nil {
+		c.Logger.Warn("sandbox: the first session did not start; it is tried once more", "error", err)
+		err = d.measure(ctx)
+	}
+	if err != nil {
 		return nil, errors.Join(err, d.close())
 	}
 	if !slices.Contains(d.base.Controllers, "memory") {
@@ -94,6 +99,7 @@ func (d *jailDriver) measure(ctx context.Context) error {
 	}
 	p, err := d.start(ctx, v, d.config.Limits)
 	if err != nil {
+		d.dropVolume(v)
 		return err
 	}
 	s := p.(*session)

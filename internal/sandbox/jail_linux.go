@@ -322,11 +322,12 @@ func (j *jail) usable() bool {
 // copied from is taken for damaged.
 const maxFailures = 3
 
-// record notes whether a session started.
+// record notes whether a session started. One that hangs is enough: no caller is to wait
+// for another.
 func (j *jail) record(err error) {
 	if err == nil {
 		j.failures.Store(0)
-	} else if j.failures.Add(1) >= maxFailures {
+	} else if j.failures.Add(1) >= maxFailures || errors.Is(err, os.ErrDeadlineExceeded) {
 		j.retire()
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -345,18 +346,29 @@ func killDescendant(t *testing.T, pid int, name string) {
 }
 
 // TestCheckpointIsDamaged takes away the description of what gVisor's sessions are
-// copies of: those that run go on, and after some that cannot start everything is made
-// anew. Over an image that is cut short gVisor does not fail but hangs, so that each
-// start takes callTimeout; the end is the same.
+// copies of, or cuts the checkpoint short: those that run go on, and after some that
+// cannot start everything is made anew.
 func TestCheckpointIsDamaged(t *testing.T) {
 	t.Parallel()
 	if !onGVisor() || !isRoot() {
 		t.Skip("about gVisor, and only root reaches into its jail")
 	}
+	for file, damage := range map[string]func(string) error{
+		"bundle/config.json": os.Remove,
+		"image/pages.img":    func(name string) error { return os.Truncate(name, 8<<20) },
+	} {
+		t.Run(filepath.Base(file), func(t *testing.T) {
+			t.Parallel()
+			checkDamage(t, file, damage)
+		})
+	}
+}
+
+func checkDamage(t *testing.T, file string, damage func(string) error) {
 	m := newManager(t, nil)
 	run(t, m, "old", "x = 1")
 	d := m.driver.(*jailDriver)
-	if err := os.Remove(fmt.Sprintf("/proc/%d/root/run/gvisor/bundle/config.json", secondStage(t, d.current))); err != nil {
+	if err := damage(fmt.Sprintf("/proc/%d/root/run/gvisor/%s", secondStage(t, d.current), file)); err != nil {
 		t.Fatal(err)
 	}
 	failed := 0
@@ -373,5 +385,26 @@ func TestCheckpointIsDamaged(t *testing.T) {
 	}
 	if got := run(t, m, "old", "x").Text(); got != "1\n" {
 		t.Errorf("the old session: got %q, want it to go on", got)
+	}
+}
+
+// TestSessionHangsAtItsStart: callTimeout is long, and nobody waits for it three times.
+func TestSessionHangsAtItsStart(t *testing.T) {
+	conn, end, err := connPair()
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer end.Close()
+	j := &jail{ctl: conn.(*net.UnixConn)}
+	for _, err := range []error{errors.New("fails"), nil, errors.New("fails"), errors.New("fails")} {
+		j.record(err)
+	}
+	if j.retired.Load() {
+		t.Error("retired after two failures in a row")
+	}
+	j.record(nil)
+	j.record(fmt.Errorf("session did not start: %w", os.ErrDeadlineExceeded))
+	if !j.retired.Load() {
+		t.Error("not retired after a session that hung")
 	}
 }

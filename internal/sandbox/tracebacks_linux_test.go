@@ -33,6 +33,8 @@ func TestTracebacks(t *testing.T) {
 		{"open('m.py', 'w').write('def g():\\n    return 1 / 0\\n')\nimport sys; sys.path.insert(0, '.')\nimport m\nm.g()",
 			"File /mnt/data/m.py:2, in g()\n      1 def g():\n----> 2     return 1 / 0\n\nZeroDivisionError"},
 		{"g = {'__name__': 'x', '__loader__': 3}\nexec(compile('1/0', 'nowhere', 'exec'), g)", "File nowhere:1\n\nZeroDivisionError: division by zero\n"},
+		{"import signal\ndef ring(*a): raise ValueError\nsignal.signal(signal.SIGALRM, ring)\nsignal.raise_signal(signal.SIGALRM)",
+			"----> 4 signal.raise_signal(signal.SIGALRM)\n\nCell In[9], line 2, in ring(*a)\n"},
 		{"import concurrent.futures as f\nraise f.CancelledError('x')", "\nCancelledError: x\n"},
 	} {
 		r := run(t, m, "k", c.code)

@@ -152,7 +152,8 @@ class Channel:
 
     def begin(self, cell):
         self.cell = cell
-        self._interrupted = False
+        self.busy = 0  # whatever an earlier cell broke
+        self._interrupted = self._calling = False
         self._active = self.running = True
 
     def end(self):

@@ -66,13 +66,13 @@ def one(error, trace, cell):
 
 
 def frames(trace, cell):
-    """Return the frames of the user's code and what that called, with their lines."""
+    """Return the frames of the user's code and what that called, with their lines. Our own
+    are left out: those of an interrupt, or around a handler or a fork."""
     found = []
     while trace is not None:
-        found.append((trace.tb_frame, trace.tb_lineno))
+        if not trace.tb_frame.f_code.co_filename.startswith(AGENT):
+            found.append((trace.tb_frame, trace.tb_lineno))
         trace = trace.tb_next
-    while found and found[-1][0].f_code.co_filename.startswith(AGENT):  # the handler of an interrupt
-        found.pop()
     first = next((i for i, (frame, _) in enumerate(found) if cell(frame.f_code.co_filename)), None)
     return found[first or 0:]
 
