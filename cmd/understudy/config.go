@@ -415,7 +415,7 @@ func (c *Config) refuseNegative() error {
 	return nil
 }
 
-// refuseTooLittle finds limits with which no session starts, or no code ends. A server
+// refuseTooLittle finds limits with which no session starts, or ordinary code fails. A server
 // that has them would only find out when somebody's code is run.
 func (l LimitsConfig) refuseTooLittle() error {
 	return errors.Join(

@@ -69,13 +69,24 @@ func TestChildInterpreters(t *testing.T) {
 	}
 }
 
-// TestChildrenLog by a handler that holds the stream of their parent.
+// TestChildrenLog by a handler that holds the stream of their parent, in which a thread is
+// writing all the time.
 func TestChildrenLog(t *testing.T) {
 	t.Parallel()
 	m, key := shared(t)
-	const code = "import logging, multiprocessing as mp\nlogging.basicConfig()\n" +
-		"p = mp.get_context('fork').Process(target=logging.warning, args=('from the child',))\np.start(); p.join()"
-	if r := run(t, m, key, code); r.Text() != "WARNING:root:from the child\n" {
-		t.Errorf("got %q", r.Text())
+	const code = `import logging, multiprocessing as mp, sys, threading
+logging.basicConfig()
+done = threading.Event()
+def write():
+    while not done.is_set(): sys.stderr.write("x\r")
+threading.Thread(target=write).start()
+ends = []
+for _ in range(30):
+    p = mp.get_context('fork').Process(target=logging.warning, args=('from a child',))
+    p.start(); p.join(5); ends.append(p.exitcode); p.kill()
+done.set()
+set(ends)`
+	if got := run(t, m, key, code).Text(); !strings.HasSuffix(got, "{0}\n") || strings.Count(got, "WARNING:root:from a child\n") != 30 {
+		t.Errorf("got %q", got)
 	}
 }

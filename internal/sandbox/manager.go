@@ -449,12 +449,15 @@ func (m *Manager) lose(s *keyed, what, reason string) {
 }
 
 // place puts the inputs that the session does not have yet into its files. Those that
-// there is no room for are told in notice, and tried again when there is more: code
-// must be able to run, if only to make room.
+// there is no room for are told in notice, and tried again when there is more; those that
+// the folder refuses are tried again each time: code must be able to run, if only to make room.
 func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice string, err error) {
-	fresh, left, err := m.placeEach(ctx, s, inputs)
+	fresh, left, refused, err := m.placeEach(ctx, s, inputs)
 	if left != nil {
 		notice = fmt.Sprintf("Could not be put into /mnt/data: %s. That folder holds %s. Where there is more room, it is tried again.", someOf(left), s.limits.room())
+	}
+	if refused != nil {
+		notice = joinNotices(notice, fmt.Sprintf("Could not be put into /mnt/data: %s. It is tried again with the next piece of code.", someOf(refused)))
 	}
 	if fresh == nil {
 		return notice, err
@@ -473,8 +476,9 @@ func (m *Manager) place(ctx context.Context, s *keyed, inputs []Input) (notice s
 }
 
 // placeEach places one input after the other, until one cannot be read. fresh are the
-// ids of those that are there now, left the names of those that there is no room for.
-func (m *Manager) placeEach(ctx context.Context, s *keyed, inputs []Input) (fresh, left []string, err error) {
+// ids of those that are there now, left the names of those that there is no room for, and
+// refused of those that cannot be written for another reason, which is told.
+func (m *Manager) placeEach(ctx context.Context, s *keyed, inputs []Input) (fresh, left, refused []string, err error) {
 	w := m.supply(ctx)
 	for _, in := range inputs {
 		had, tried := s.unplaced[in.ID]
@@ -485,24 +489,28 @@ func (m *Manager) placeEach(ctx context.Context, s *keyed, inputs []Input) (fres
 		err := s.volume.place(w, in, s.limits.FileSize)
 		if errors.Is(err, errNotPlaced) {
 			m.config.Logger.Debug("sandbox: place an input", "error", err)
-			why := ""
+			refusal := ""
 			if errors.Is(err, ErrTooLarge) {
 				has = room{bytes: math.MaxUint64, files: math.MaxUint64}
 			} else if errno, ok := errors.AsType[syscall.Errno](err); ok && errno != syscall.ENOSPC && errno != syscall.EDQUOT {
-				has, why = room{}, fmt.Sprintf(" (%s)", errno) // code has closed the folder, say
+				has, refusal = room{}, errno.Error() // code has closed the folder, say
 			}
 			s.unplaced[in.ID] = has
-			left = append(left, in.shown()+why)
+			if refusal != "" {
+				refused = append(refused, fmt.Sprintf("%s (%s)", in.shown(), refusal))
+			} else {
+				left = append(left, in.shown())
+			}
 			continue
 		}
 		if err != nil {
-			return fresh, left, err
+			return fresh, left, refused, err
 		}
 		s.placed[in.ID] = true
 		delete(s.unplaced, in.ID)
 		fresh = append(fresh, in.ID)
 	}
-	return fresh, left, nil
+	return fresh, left, refused, nil
 }
 
 // without returns the ids of those inputs that the session has had no room for.

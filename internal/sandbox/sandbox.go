@@ -96,8 +96,8 @@ type SessionLimits struct {
 	DataBytes int64   // as in Limits, LeastDataBytes at least; FileSize and KeptBytes follow it where they have their defaults
 }
 
-// Below these no session would start, or none would end a cell. What a Cell asks for is
-// held against them; Config.Limits is not, which tests set lower.
+// Below these no session would start, or ordinary code would fail. Of what a Cell asks for,
+// SessionLimits are held against them; Config.Limits is not, which tests set lower.
 const (
 	LeastMemory      = 256 << 20
 	LeastCPU         = 0.1

@@ -62,7 +62,10 @@ func TestAlarmBetweenCells(t *testing.T) {
 	m, key := shared(t)
 	run(t, m, key, "import os, signal, time\nrung = 0\ndef ring(*args):\n  global rung\n  rung += 1\n  raise TimeoutError\n"+
 		"signal.signal(signal.SIGALRM, ring); signal.setitimer(signal.ITIMER_REAL, .01, .01)\ntry: time.sleep(.001)\nexcept TimeoutError: pass")
-	for tick := time.NewTicker(50 * time.Millisecond); ; <-tick.C {
+	tick := time.NewTicker(50 * time.Millisecond) // for the alarm to come between two cells
+	defer tick.Stop()
+	for {
+		<-tick.C
 		r, err := m.Run(t.Context(), key, Cell{Code: "try:\n  signal.setitimer(signal.ITIMER_REAL, 0)\nexcept TimeoutError: signal.setitimer(signal.ITIMER_REAL, 0)\nx = rung"})
 		if err != nil || r.Notice != "" {
 			t.Fatalf("got notice %q and %v, after %.500q", r.Notice, err, r.Text())

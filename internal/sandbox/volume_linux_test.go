@@ -306,7 +306,7 @@ func TestInputsOfAClosedFolder(t *testing.T) {
 	in := input("file-1", "name", "x")
 	run(t, m, key, "import os; os.chmod('/mnt/data', 0)")
 	for _, test := range []struct{ code, want, notice string }{
-		{"os.chmod('/mnt/data', 0o700)", "", "name (permission denied)"},
+		{"os.chmod('/mnt/data', 0o700)", "", "Could not be put into /mnt/data: name (permission denied). It is tried again with the next piece of code."},
 		{"open('name').read()", "'x'\n", ""},
 	} {
 		r, err := m.Run(t.Context(), key, Cell{Code: test.code, Inputs: []Input{in}})

@@ -51,7 +51,9 @@ class Channel:
             with self._lock:
                 self._sock.sendall(frame)
         finally:
-            self.resume()
+            self.busy -= 1
+            if not self.busy:
+                self.resume()
 
     def receive(self):
         """Return (kind, cell, message, blob) of the next frame; None at the end."""
@@ -83,7 +85,9 @@ class Channel:
             while (frame := self.receive()) is not None and frame[:3:2] != (ACK, mark):
                 pass
         finally:
-            self.resume()
+            self.busy -= 1
+            if not self.busy:
+                self.resume()
 
     def install(self, arguments, take):
         """Ask the server for packages, and give each wheel to take(name, data). Return
@@ -114,17 +118,16 @@ class Channel:
                         data, parts = b"".join(parts), []
                         take(wheel["name"], data)
         finally:
-            self.resume()
+            self.busy -= 1
+            if not self.busy:
+                self.resume()
 
     def _post(self, kind, text=b""):
         with self._lock:
             self._sock.sendall(HEADER.pack(HEADER.size - 4 + len(text), kind, self.cell, len(text)) + text)
 
     def resume(self):
-        """Let the main thread be interrupted again, also by what came meanwhile."""
-        self.busy -= 1
-        if self.busy:
-            return
+        """Make up for the interrupts and signals that came while the main thread was busy."""
         if self._interrupted:
             self._active = self._interrupted = False
             raise KeyboardInterrupt
@@ -139,7 +142,8 @@ class Channel:
         self._calling = True
         try:
             for signum in [s for s, handler in self.late.items() if not handler.at_work]:
-                self.late.pop(signum)(signum, sys._getframe(1))
+                if handler := self.late.pop(signum, None):
+                    handler(signum, sys._getframe(1))
         finally:
             self._calling = False
 
@@ -158,6 +162,7 @@ class Channel:
 
     def end(self):
         self._active = self._interrupted = self.running = False
+        self.late.clear()
 
     def leave(self):
         """In a forked child: leave the frames to the parent, and signals to the code."""

@@ -9,8 +9,8 @@ import shlex
 import typing
 
 from . import kernel
+from .tracebacks import AGENT
 
-AGENT = os.path.dirname(__file__)
 WRITABLE = ("/mnt/data", "/tmp", "/dev/shm")
 SPAWNING = frozenset(("fork", "forkpty", "_fork_exec", "fork_exec", "posix_spawn", "_posixsubprocess"))
 

@@ -235,6 +235,7 @@ def before_spawn(channel, event, args):
     say what will not work."""
     if threading.current_thread() is not threading.main_thread() or channel.cell == 0 or display.channel is None:
         return
+    depth = channel.busy
     channel.busy += 1  # here an exception of the user's would pass for one of ours
     try:
         with contextlib.suppress(Exception):
@@ -253,7 +254,9 @@ def before_spawn(channel, event, args):
                 zombies.collect()
             channel.settle()
     finally:
-        channel.resume()
+        channel.busy = depth  # also if the user's recursion had no level left for ours
+        if not depth:
+            channel.resume()
 
 
 def _null_input():
@@ -262,6 +265,9 @@ def _null_input():
 
 def _leave(channel):
     """In a forked child: print to the pipe, leave the frames to the parent."""
+    for stream in (sys.stdout, sys.stderr, sys.__stdout__, sys.__stderr__):
+        if isinstance(stream, Stream):
+            stream.leave()
     sys.stdout = sys.__stdout__ = io.TextIOWrapper(io.FileIO(1, "w", closefd=False), "utf-8", "replace",
                                                    line_buffering=True)
     sys.stderr = sys.__stderr__ = io.TextIOWrapper(io.FileIO(2, "w", closefd=False), "utf-8", "replace",

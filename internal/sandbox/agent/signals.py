@@ -22,6 +22,7 @@ class Handler:
         try:
             self.call(signum, frame)
         except BaseException:
+            self._channel.late.pop(signum, None)  # it is over with what the handler ended
             if self._channel.running:
                 raise
         finally:

@@ -25,6 +25,10 @@ class Stream(io.TextIOBase):
         self._lock = threading.RLock()  # reentrant: a signal handler may print within a print
         self.buffer = _Bytes(self)
 
+    def leave(self):
+        """In a forked child: have a lock that no thread of the parent holds, and none of its text."""
+        self._lock, self._pending = threading.RLock(), ""
+
     name = property(lambda self: "<stdout>" if self._kind == STDOUT else "<stderr>")
     mode = "w"
 

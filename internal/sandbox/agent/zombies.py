@@ -44,11 +44,11 @@ def collect():
     with contextlib.suppress(ChildProcessError):  # without any child, as mostly
         if os.waitid(os.P_ALL, 0, PEEK) is None:
             return
-        there = children()
+        known, there = set(own), children()
         found = ended(there)
         if beginning - {threading.get_ident()}:
             return  # one of them may be a thread's that has not noted it yet
-        own.intersection_update(there)
+        own.difference_update(known.difference(there))
         if len(strays := found - own) > KEPT:
             for pid in strays:
                 os.waitpid(pid, os.WNOHANG)
