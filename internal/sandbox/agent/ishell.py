@@ -1,16 +1,47 @@
 """The shell of a session on top of IPython's own InteractiveShell."""
 
+import ast
+import contextlib
+import linecache
 import subprocess
 import sys
 import warnings
 
+from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.formatters import IPythonDisplayFormatter, catch_format_error
+from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
 
 from . import hints, kernel, packages, tracebacks, values
+
+SYNTAX = vars(TransformerManager())  # what IPython adds to Python's
+
+
+class Compiler(CachingCompiler):
+    """Parses plain Python once, to tell that it is that and to run it."""
+
+    _parsed = None, None  # code and its tree, good for one use: whoever gets the tree may change it
+
+    def parse(self, code, number):
+        """Return the tree of code, which is about to become the cell of this number, and keep it
+        for the next ast_parse; None if it is not Python."""
+        name = self.cache(code, number)  # a warning shows the line
+        try:
+            tree = super().ast_parse(code, name)
+        except Exception:
+            return None
+        finally:
+            self._filename_map.pop(name, None)
+            linecache.cache.pop(name, None)
+        self._parsed = code, tree
+        return tree
+
+    def ast_parse(self, source, filename="<unknown>", symbol="exec"):
+        (code, tree), self._parsed = self._parsed, (None, None)
+        return tree if (code, "exec") == (source, symbol) else super().ast_parse(source, filename, symbol)
 
 
 class Hook(DisplayHook):
@@ -24,6 +55,11 @@ class Hook(DisplayHook):
 
     def finish_displayhook(self):
         pass
+
+    def log_output(self, format_dict):
+        """Keep no copy of what was shown, but for a log that was asked for."""
+        if self.shell.logger.log_output:
+            super().log_output(format_dict)
 
 
 class Publisher(DisplayPublisher):
@@ -48,6 +84,7 @@ class Shell(InteractiveShell):
     """IPython without a terminal, a history, or a way out."""
 
     name = "ipython"
+    compiler_class = Compiler
 
     def init_displayhook(self):
         self.displayhook_class = Hook
@@ -56,6 +93,29 @@ class Shell(InteractiveShell):
     def init_display_pub(self):
         self.display_pub_class = Publisher
         super().init_display_pub()
+
+    def transform_cell(self, raw_cell):
+        """Leave plain Python as it is: to look for magics in each of its lines takes longer than
+        most cells run. But one expression may be a command, such as ls, and a pasted prompt is
+        an annotation to Python."""
+        code = raw_cell if raw_cell.endswith("\n") else raw_cell + "\n"
+        own_syntax = self.input_transformers_post or vars(self.input_transformer_manager) != SYNTAX
+        if own_syntax or "In [" in code or not (tree := self.compile.parse(code, self.execution_count)) or is_expression(tree):
+            return super().transform_cell(raw_cell)
+        return code
+
+    def should_run_async(self, raw_cell, **kwargs):
+        """Say whether the cell awaits anything. One without these words is not compiled to find out."""
+        code = kwargs.get("transformed_cell") or raw_cell
+        return ("await" in code or "async" in code) and super().should_run_async(raw_cell, **kwargs)
+
+    def _tee(self, channel):
+        """Keep no copy of what was printed."""
+        return contextlib.nullcontext()
+
+    def _format_exception_for_storage(self, exception, *args, **kwargs):
+        """Keep no copy of a traceback: it would have to be made a second time."""
+        return {"ename": type(exception).__name__, "evalue": "", "traceback": []}
 
     def enable_gui(self, gui=None):
         pass
@@ -106,6 +166,10 @@ class Shell(InteractiveShell):
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)
+
+
+def is_expression(tree):
+    return len(tree.body) == 1 and isinstance(tree.body[0], ast.Expr)
 
 
 def make():
