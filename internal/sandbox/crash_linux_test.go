@@ -83,14 +83,18 @@ func TestServerIsKilled(t *testing.T) {
 	}
 }
 
-// descendants returns a process and all below it.
+// descendants returns a process and all below it. A child is that of the thread which
+// began it, and that may be any.
 func descendants(pid int) []int {
 	pids := []int{pid}
 	for i := 0; i < len(pids); i++ {
-		for _, word := range readWords(filepath.Join("/proc", itoa(pids[i]), "task", itoa(pids[i]), "children")) {
-			var child int
-			if _, err := fmt.Sscan(word, &child); err == nil {
-				pids = append(pids, child)
+		threads, _ := filepath.Glob(filepath.Join("/proc", itoa(pids[i]), "task/*/children"))
+		for _, file := range threads {
+			for _, word := range readWords(file) {
+				var child int
+				if _, err := fmt.Sscan(word, &child); err == nil {
+					pids = append(pids, child)
+				}
 			}
 		}
 	}
