@@ -1,7 +1,10 @@
 package sandbox
 
 import (
+	"bytes"
 	"fmt"
+	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"strings"
@@ -179,4 +182,59 @@ func TestSessionLimitsAfterTheStart(t *testing.T) {
 	if got := readWords(file); len(got) == 0 || got[0] != want {
 		t.Errorf("got %v, want a quota of %s", got, want)
 	}
+}
+
+// TestProcessorsAreBounded asks the host what a session takes that is after all of them.
+// gVisor's own account counts what waits for a processor, too.
+func TestProcessorsAreBounded(t *testing.T) {
+	t.Parallel()
+	const limit = 0.5
+	m := newManager(t, func(c *Config) { c.Limits.CPU = limit })
+	if !slices.Contains(m.Report().Controllers, "cpu") {
+		t.Skip("SKIPPED: no control group bounds processors here")
+	}
+	const greedy = `
+import os, time
+greedy = [os.fork() or os.execvp('sh', ['sh', '-c', 'while :; do :; done']) for _ in range(4)]
+print('on')
+time.sleep(2)
+for pid in greedy: os.kill(pid, 9)
+`
+	measured := false
+	r, err := m.Run(t.Context(), "k", Cell{Code: greedy, Output: func(Output) {
+		m.mu.Lock()
+		group := m.sessions["k"].link.process.(*session).group
+		m.mu.Unlock()
+		began, before := time.Now(), processorTime(t, group)
+		<-time.After(time.Second)
+		taken := processorTime(t, group) - before
+		share := taken.Seconds() / time.Since(began).Seconds()
+		if share < 0.1*limit || share > 1.25*limit+0.02 {
+			t.Errorf("got %.2f processors, want %g", share, limit)
+		}
+		t.Logf("took %.2f processors of %g", share, limit)
+		measured = true
+	}})
+	if err != nil || r.Status != StatusOK || !measured {
+		t.Errorf("got status %q, logs %q, error %v, measured: %t", r.Status, r.Text(), err, measured)
+	}
+}
+
+// processorTime returns what the processes of a group have had since they began.
+func processorTime(t *testing.T, group *cgroup) (total time.Duration) {
+	t.Helper()
+	dir := group.dirs["cpu"]
+	if group.kind == groupsV2 {
+		dir = group.dirs[""]
+	}
+	for _, pid := range readWords(filepath.Join(dir, "cgroup.procs")) {
+		stat, err := os.ReadFile(filepath.Join("/proc", pid, "stat"))
+		if err != nil {
+			continue // ended meanwhile
+		}
+		const user, system = 14 - 3, 15 - 3 // as proc(5) counts, and the third field is the first after the name
+		fields := strings.Fields(string(stat[bytes.LastIndexByte(stat, ')')+1:]))
+		total += time.Duration(atoi(t, fields[user])+atoi(t, fields[system])) * time.Second / 100
+	}
+	return total
 }

@@ -18,7 +18,7 @@ import (
 // TestUnprivileged runs most of this package's tests again as a user without any
 // right. It runs only as root, who can become one.
 func TestUnprivileged(t *testing.T) {
-	asNobody(t, "TestCells", "^(TestCells|TestEnds|TestOutOfMemory|TestHygiene|TestInputs|TestInputsOfAClosedFolder|TestSignalHandlers|TestOpen|TestNothingIsLeft|TestZombies.*|TestSessionsAreApart|TestRandomness.*|TestReport|TestFilesOutliveTheirSession|TestUnreadableFile|TestKeptFilesOfALostJail|TestSessionLimits.*)$")
+	asNobody(t, "TestCells", "^(TestCells|TestEnds|TestOutOfMemory|TestHygiene|TestInputs|TestInputsOfAClosedFolder|TestSignalHandlers|TestOpen|TestNothingIsLeft|TestProcessorsAreBounded|TestZombies.*|TestSessionsAreApart|TestRandomness.*|TestReport|TestFilesOutliveTheirSession|TestUnreadableFile|TestKeptFilesOfALostJail|TestSessionLimits.*)$")
 }
 
 // TestGVisor runs the tests of this package again with the gVisor driver, and some
@@ -44,7 +44,7 @@ func TestGVisor(t *testing.T) {
 		}
 	})
 	t.Run("unprivileged", func(t *testing.T) {
-		asNobody(t, "TestCells", "^(TestCells|TestEnds|TestHostileCases|TestHygiene|TestInputs|TestInputsOfAClosedFolder|TestSignalHandlers|TestOpen|TestNothingIsLeft|TestZombies.*|TestSessionsAreApart|TestRandomness.*|TestReport|TestFilesOutliveTheirSession|TestUnreadableFile|TestKeptFilesOfALostJail|TestSessionLimits.*)$")
+		asNobody(t, "TestCells", "^(TestCells|TestEnds|TestHostileCases|TestHygiene|TestInputs|TestInputsOfAClosedFolder|TestSignalHandlers|TestOpen|TestNothingIsLeft|TestProcessorsAreBounded|TestZombies.*|TestSessionsAreApart|TestRandomness.*|TestReport|TestFilesOutliveTheirSession|TestUnreadableFile|TestKeptFilesOfALostJail|TestSessionLimits.*)$")
 	})
 }
 
