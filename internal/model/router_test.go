@@ -82,6 +82,8 @@ func TestConfigMistakes(t *testing.T) {
 	}{
 		{model.Config{Upstreams: []model.Upstream{a, a}}, `two upstreams are called "a"`},
 		{model.Config{Upstreams: []model.Upstream{{Name: "a"}}}, "upstream a: base URL"},
+		{model.Config{Upstreams: []model.Upstream{{Name: "a", BaseURL: "http://a", Timeout: -1}}}, "upstream a: the timeout or the number of attempts is negative"},
+		{model.Config{Upstreams: []model.Upstream{{Name: "a", BaseURL: "http://a", Attempts: -1}}}, "upstream a: the timeout or the number of attempts is negative"},
 		{model.Config{Default: "x"}, `the default upstream "x" is not configured`},
 		{model.Config{Routes: model.Routes{{Match: "m", Upstream: "x"}}}, `route "m" leads to upstream "x"`},
 		{model.Config{Routes: model.Routes{{}}}, "route 1 matches no model name"},

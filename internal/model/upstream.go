@@ -87,6 +87,9 @@ func (u Upstream) validate() (Upstream, error) {
 	} else if path == "" {
 		path = "/v1"
 	}
+	if u.Timeout < 0 || u.Attempts < 0 {
+		return u, fmt.Errorf("upstream %s: the timeout or the number of attempts is negative", u.Name)
+	}
 	base.Path, base.RawPath = path, ""
 	u.BaseURL = base.String()
 	u.Timeout = cmp.Or(u.Timeout, defaultTimeout)
