@@ -3,6 +3,7 @@ package sandbox
 import (
 	"cmp"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -217,6 +218,12 @@ func TestWithoutCgroups(t *testing.T) {
 		if r.Status != StatusOutOfMemory && !strings.Contains(r.Text(), "MemoryError") {
 			t.Errorf("%s: got status %q and logs %q", name, r.Status, r.Text())
 		}
+	}
+	// Code that was told that there is no more goes on with what it has.
+	run(t, m, "k", "l = []\nwhile True: l.append(bytearray(1 << 20))")
+	r := run(t, m, "k", fmt.Sprintf("import time; time.sleep(%g); len(l) > 200", 3*watchInterval.Seconds()))
+	if got := r.Text(); got != "True\n" || r.Notice != "" {
+		t.Errorf("after a MemoryError: got %q, status %q and notice %q", got, r.Status, r.Notice)
 	}
 }
 

@@ -34,7 +34,7 @@ func (d *jailDriver) watchMemory(ctx context.Context) {
 		sessions := slices.Collect(maps.Keys(d.live))
 		d.mu.Unlock()
 		for _, s := range sessions {
-			if used := s.memory(); used > s.mayHold.Load() {
+			if used := s.memory(); used > tolerated(s.mayHold.Load()) {
 				d.config.Logger.Info("sandbox: session is over its memory", "bytes", used)
 				s.overMemory.Store(true)
 				s.kill()
@@ -42,6 +42,11 @@ func (d *jailDriver) watchMemory(ctx context.Context) {
 		}
 	}
 }
+
+// tolerated returns what a session may be seen to hold that may hold limit. A process
+// that RLIMIT_DATA stopped lives on, and has its page tables too, and what was
+// reserved for it in the zygote but not in use.
+func tolerated(limit int64) int64 { return limit + limit/64 + 1<<20 }
 
 // memory returns the bytes that the session's processes hold beyond what they
 // share with the zygote. Those of gVisor all map one file, which is the memory of
