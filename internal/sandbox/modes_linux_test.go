@@ -38,7 +38,7 @@ func TestGVisor(t *testing.T) {
 		if !isRoot() {
 			t.Skip("not root; the other one is as this user")
 		}
-		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.timeout=15m",
+		cmd := exec.CommandContext(t.Context(), "/proc/self/exe", "-test.v", "-test.timeout=25m",
 			"-test.skip=^(TestUnprivileged|TestHostileCasesUnprivileged|TestHostileCasesFindTheHost|TestGVisor|TestWithout.*)$")
 		if out, err := cmd.CombinedOutput(); err != nil {
 			t.Errorf("%v\n%s", err, failures(string(out)))
@@ -68,7 +68,7 @@ func asNobody(t *testing.T, witness, pattern string) {
 	}
 	binary := filepath.Join(dir, "sandbox.test")
 	copyExecutable(t, "/proc/self/exe", binary)
-	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.timeout=15m", "-test.run="+pattern)
+	cmd := exec.CommandContext(t.Context(), binary, "-test.v", "-test.timeout=25m", "-test.run="+pattern)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "TMPDIR="+dir)
 	if packages := os.Getenv("UNDERSTUDY_TEST_PACKAGES"); packages != "" {
