@@ -191,6 +191,9 @@ func TestProcessorsAreBounded(t *testing.T) {
 	const limit = 0.5
 	m := newManager(t, func(c *Config) { c.Limits.CPU = limit })
 	if !slices.Contains(m.Report().Controllers, "cpu") {
+		if isRoot() {
+			unavailable(t, "control groups that bound processors")
+		}
 		t.Skip("SKIPPED: no control group bounds processors here")
 	}
 	const greedy = `

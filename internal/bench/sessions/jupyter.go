@@ -107,6 +107,10 @@ func (k *kernels) read(out io.Reader) {
 	clear(k.pending)
 }
 
+// kernelTime is how long a kernel may take for anything: one now and then never answers
+// when many start at once.
+const kernelTime = 2 * time.Minute
+
 // do makes a request and returns how long that took by the clock of kernels.py.
 func (k *kernels) do(kernel int, what, code string) (time.Duration, error) {
 	answer := make(chan kernelAnswer, 1)
@@ -122,7 +126,13 @@ func (k *kernels) do(kernel int, what, code string) (time.Duration, error) {
 	if err != nil {
 		return 0, err
 	}
-	a, ok := <-answer
+	var a kernelAnswer
+	var ok bool
+	select {
+	case a, ok = <-answer:
+	case <-time.After(kernelTime):
+		return 0, fmt.Errorf("kernels.py: no answer to %q within %v", what, kernelTime)
+	}
 	switch {
 	case !ok:
 		return 0, k.ended
@@ -148,8 +158,13 @@ func (k *kernels) start(_ context.Context, code string) (session, time.Duration,
 // close ends the kernels and their driver.
 func (k *kernels) close() error {
 	k.in.Close()
+	end := time.AfterFunc(kernelTime, func() { _ = k.cmd.Process.Kill() }) // it may wait for one that hangs
 	k.reader.Wait()
-	return k.cmd.Wait()
+	if err := k.cmd.Wait(); end.Stop() {
+		return err
+	}
+	log.Print("kernels.py did not end by itself") // what was measured is good all the same
+	return nil
 }
 
 type kernelSession struct {
