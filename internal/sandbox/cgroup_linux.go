@@ -23,6 +23,7 @@ import (
 type cgroups struct {
 	kind    string            // groupsV2, groupsV1 or groupsNone
 	parents map[string]string // controller to the folder of the server's group; for v2 the one key ""
+	held    []string          // controllers that bound all sessions together
 }
 
 // groupPrefix names the groups of servers; the process id and a number of the
@@ -266,8 +267,26 @@ func (g *cgroups) limitTotal() {
 		return
 	}
 	memory := int64(info.Totalram) * int64(info.Unit) / 10 * 8
-	g.set(g.parents, memory, 0, hostCPU())
+	g.held = g.set(g.parents, memory, 0, hostCPU())
+	g.allowBurst(hostCPU())
 }
+
+// allowBurst lets all sessions together use processors that they have left idle: many that
+// start at once are not held up. Kernels before 5.14 do not know it.
+func (g *cgroups) allowBurst(cpu float64) {
+	dir, file := g.parents["cpu"], "cpu.cfs_burst_us"
+	if g.kind == groupsV2 {
+		dir, file = g.parents[""], "cpu.max.burst"
+	}
+	if dir != "" {
+		_ = os.WriteFile(filepath.Join(dir, file), []byte(quota(cpu)), 0o644)
+	}
+}
+
+// period is what quotas of processor time are counted in, in microseconds.
+const period = 100_000
+
+func quota(cpu float64) string { return strconv.Itoa(int(cpu * period)) }
 
 // set writes limits into the groups at dirs; zero means no limit. It returns the
 // controllers that took theirs.
@@ -280,14 +299,14 @@ func (g *cgroups) set(dirs map[string]string, memory int64, pids int, cpu float6
 		}
 		return ok && os.WriteFile(filepath.Join(dir, file), []byte(value), 0o644) == nil
 	}
-	bytes, quota := strconv.FormatInt(memory, 10), strconv.Itoa(int(cpu*100_000))
+	bytes := strconv.FormatInt(memory, 10)
 	if g.kind == groupsV2 {
 		if memory > 0 && write("memory", "memory.max", bytes) {
 			held = append(held, "memory")
 			_ = write("memory", "memory.swap.max", "0") // missing without swap accounting
 			_ = write("memory", "memory.oom.group", "1")
 		}
-		if cpu > 0 && write("cpu", "cpu.max", quota+" 100000") {
+		if cpu > 0 && write("cpu", "cpu.max", fmt.Sprintf("%s %d", quota(cpu), period)) {
 			held = append(held, "cpu")
 		}
 		if pids > 0 && write("pids", "pids.max", strconv.Itoa(pids)) {
@@ -303,7 +322,7 @@ func (g *cgroups) set(dirs map[string]string, memory int64, pids int, cpu float6
 			_ = withSwap || write("memory", "memory.memsw.limit_in_bytes", bytes)
 		}
 	}
-	if cpu > 0 && write("cpu", "cpu.cfs_period_us", "100000") && write("cpu", "cpu.cfs_quota_us", quota) {
+	if cpu > 0 && write("cpu", "cpu.cfs_period_us", strconv.Itoa(period)) && write("cpu", "cpu.cfs_quota_us", quota(cpu)) {
 		held = append(held, "cpu")
 	}
 	if pids > 0 && write("pids", "pids.max", strconv.Itoa(pids)) {

@@ -55,6 +55,9 @@ func TestCgroupVersion2(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", file, b, err, want)
 		}
 	}
+	if got := readWords(filepath.Join(g.parents[""], "cpu.max.burst")); !slices.Equal(got, []string{quota(hostCPU())}) {
+		t.Errorf("cpu.max.burst of all sessions: got %v, want %s", got, quota(hostCPU()))
+	}
 	if s.outOfMemory() {
 		t.Error("out of memory before anything happened")
 	}
@@ -86,6 +89,11 @@ func TestCgroupVersion1(t *testing.T) {
 	}
 	if diff := cmp.Diff([]string{"memory", "cpu", "pids"}, s.held); diff != "" {
 		t.Errorf("held (-want +got):\n%s", diff)
+	}
+	for file, want := range map[string]string{"cpu.cfs_quota_us": quota(hostCPU()), "cpu.cfs_burst_us": quota(hostCPU())} {
+		if got := readWords(filepath.Join(g.parents["cpu"], file)); !slices.Equal(got, []string{want}) {
+			t.Errorf("%s of all sessions: got %v, want %s", file, got, want)
+		}
 	}
 	if want := filepath.Join(root, "memory/a"); filepath.Dir(filepath.Dir(s.dirs["memory"])) != want {
 		t.Errorf("the group %s is not below the server's own %s", s.dirs["memory"], want)

@@ -413,13 +413,15 @@ func (s *session) begin(ctx context.Context) error {
 
 // settle puts the limits in force that were wider for the start.
 func (s *session) settle() error {
-	now, next := s.driver.maker.startBounds(s.limits).CPU, s.driver.maker.bounds(s.limits).CPU
-	if now == next || !s.group.holds("cpu") {
+	start, b := s.driver.maker.startBounds(s.limits), s.driver.maker.bounds(s.limits)
+	if s.group == nil || start == b {
 		return nil
 	}
-	if held := s.driver.cgroups.set(s.group.dirs, 0, 0, next); len(held) == 0 {
+	held := s.driver.cgroups.set(s.group.dirs, b.Memory, b.Processes, b.CPU)
+	if slices.Contains(s.driver.cgroups.held, "cpu") && !slices.Contains(held, "cpu") {
 		return errFixed
 	}
+	s.group.held = held
 	return nil
 }
 
