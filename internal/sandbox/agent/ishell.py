@@ -11,6 +11,7 @@ from IPython.core.compilerop import CachingCompiler
 from IPython.core.displayhook import DisplayHook
 from IPython.core.displaypub import DisplayPublisher
 from IPython.core.formatters import IPythonDisplayFormatter, catch_format_error
+from IPython.core.history import HistoryManager
 from IPython.core.inputtransformer2 import TransformerManager
 from IPython.core.interactiveshell import InteractiveShell
 from traitlets.config import Config
@@ -25,6 +26,13 @@ class Compiler(CachingCompiler):
 
     _parsed = None, None  # code and its tree, good for one use: whoever gets the tree may change it
 
+    def get_code_name(self, raw_code, transformed_code, number):
+        return f"<ipython-input-{number}-{hash(transformed_code):x}>"
+
+    def cache(self, transformed_code, number=0, raw_code=None):
+        name = self.get_code_name(raw_code, transformed_code, number)
+        return name if name in self._filename_map else super().cache(transformed_code, number, raw_code)
+
     def parse(self, code, number):
         """Return the tree of code, which is about to become the cell of this number, and keep it
         for the next ast_parse; None if it is not Python."""
@@ -32,10 +40,9 @@ class Compiler(CachingCompiler):
         try:
             tree = super().ast_parse(code, name)
         except Exception:
-            return None
-        finally:
             self._filename_map.pop(name, None)
             linecache.cache.pop(name, None)
+            return None
         self._parsed = code, tree
         return tree
 
@@ -44,8 +51,14 @@ class Compiler(CachingCompiler):
         return tree if (code, "exec") == (source, symbol) else super().ast_parse(source, filename, symbol)
 
 
+# What each cell changes is a plain attribute in the classes below: nobody observes it, and to
+# check a trait takes longer than most cells run.
+
+
 class Hook(DisplayHook):
     """Sends the value of a cell instead of printing it."""
+
+    exec_result = None
 
     def write_output_prompt(self):
         pass
@@ -60,6 +73,19 @@ class Hook(DisplayHook):
         """Keep no copy of what was shown, but for a log that was asked for."""
         if self.shell.logger.log_output:
             super().log_output(format_dict)
+
+
+class History(HistoryManager):
+    """Remembers the cells of the session, and keeps nothing for a database."""
+
+    _i = _ii = _iii = _i00 = ""
+
+    def store_inputs(self, line_num, source, source_raw=None):
+        raw = (source_raw or source).rstrip("\n")
+        self.input_hist_parsed.append(source.rstrip("\n"))
+        self.input_hist_raw.append(raw)
+        self._iii, self._ii, self._i, self._i00 = self._ii, self._i, self._i00, raw
+        self.shell.push({"_i": self._i, "_ii": self._ii, "_iii": self._iii, f"_i{line_num}": raw}, interactive=False)
 
 
 class Publisher(DisplayPublisher):
@@ -85,6 +111,13 @@ class Shell(InteractiveShell):
 
     name = "ipython"
     compiler_class = Compiler
+    execution_count = 1
+    last_execution_succeeded = True
+    last_execution_result = None
+
+    def init_history(self):
+        self.history_manager = History(shell=self, parent=self)
+        self.configurables.append(self.history_manager)
 
     def init_displayhook(self):
         self.displayhook_class = Hook
@@ -194,6 +227,7 @@ def make():
     formatter = shell.display_formatter
     formatter.active_types = [*kernel.IMAGE_TYPES, *kernel.TEXT_TYPES]
     formatter.ipython_display_formatter = Presenter(parent=formatter)
+    shell.builtin_trap.__enter__()  # for good, rather than for each cell
     shell.register_magic_function(pip, "line", "pip")
     shell.register_magic_function(conda, "line", "conda")
     return shell

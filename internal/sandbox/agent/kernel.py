@@ -305,6 +305,6 @@ def run(channel, shell, cell, code):
     with contextlib.suppress(Exception):
         zombies.collect()
     spent = time.process_time() - began
-    channel.send(DONE, cell, {"status": status, "cpu": spent})
+    channel.send(DONE, cell, f'{{"status": "{status}", "cpu": {spent}}}')
     if spent > 0.02 and give_back:
         give_back(0)  # the session may be idle for long
