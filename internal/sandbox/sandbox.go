@@ -152,7 +152,7 @@ func (c Config) withDefaults() Config {
 	c.MaxLimits.DataBytes = max(c.MaxLimits.DataBytes, c.Limits.DataBytes)
 	pool := 4
 	if c.Driver == DriverGVisor {
-		pool = 2 // each takes 140 MB
+		pool = 2 // each takes 120 MB
 	}
 	c.Pool = max(0, cmp.Or(c.Pool, pool))
 	c.Lifetime = cmp.Or(c.Lifetime, time.Hour)

@@ -18,20 +18,20 @@ def main():
     channel = take_channel()
     try:
         config = receive(channel)
-        shell, versions, fonts = template.prepare(config["imports"], HOME)
-        linux.close_from(4)
-        channel.send(frames.READY, 0, {"ready": True, "python": ".".join(map(str, sys.version_info[:3])),
-                                       "packages": versions, "shell": shell.name})
-        for name, value in receive(channel)["rlimits"].items():  # the checkpoint is taken here; what arrives is for the copy
-            resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
         report = {"landlock": 0, "seccomp": False, "proc": "gvisor"}
-        template.start_afresh(fonts)
-        enter_data()
+        shell, versions, _ = template.prepare(config["imports"], HOME, shared=False)
+        linux.close_from(4)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         if config["seccomp"]:
             linux.install_seccomp(base64.b64decode(config["seccomp"]))
             report["seccomp"] = True
         del config
+        channel.send(frames.READY, 0, {"ready": True, "python": ".".join(map(str, sys.version_info[:3])),
+                                       "packages": versions, "shell": shell.name})
+        for name, value in receive(channel)["rlimits"].items():  # the checkpoint is taken here; what arrives is for the copy
+            resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
+        template.start_afresh()
+        enter_data()
         kernel.serve(channel, shell, report)
         os._exit(0)
     except BaseException:

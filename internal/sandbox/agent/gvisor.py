@@ -25,6 +25,9 @@ RUN = "/run/gvisor"
 ROOT, BUNDLE, IMAGE, STATE, SHARED = (f"{RUN}/{name}" for name in ("root", "bundle", "image", "state", "data"))
 NAME = "session"
 OWN = ("dev", "mnt", "proc", "run", "sys", "tmp")  # of the jail; a session has its own of these, or none
+# gVisor moves its streams to 253 and on. A process with threads waits for the kernel when its table
+# of descriptors has to grow; one that it inherits with this descriptor has room.
+WIDE = 252
 TMPFS = ["nosuid", "nodev", "mode=1777"]
 
 
@@ -109,8 +112,9 @@ def restore(config, request, fds, groups):
     jail.mount_data(request["volume"], SHARED)
     for name, value in request["rlimits"].items():
         resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
+    os.dup2(os.open("/dev/null", os.O_RDONLY), WIDE)
     session = runsc(config, "restore", f"--bundle={BUNDLE}", f"--image-path={IMAGE}", NAME,
-                    stdin=fds[0], stdout=fds[1], stderr=fds[1])
+                    stdin=fds[0], stdout=fds[1], stderr=fds[1], pass_fds=[WIDE])
     os.dup2(fds[2], 3, inheritable=False)
     linux.close_from(4)
     pass_interrupts(config, socket.socket(fileno=3), session.pid)

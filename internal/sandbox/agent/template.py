@@ -21,11 +21,13 @@ COMMON = ("base64 csv collections dataclasses datetime decimal fractions functoo
           "asyncio ssl secrets sqlite3 urllib.parse urllib.request html xml.etree.ElementTree").split()
 
 
-def prepare(imports, home):
+def prepare(imports, home, shared):
     """Import everything, run what first cells run, and settle the heap. Return the shell,
     the versions of the packages, and the font list for child interpreters. home is the
-    folder of the calling script, which sessions do not import from."""
+    folder of the calling script, which sessions do not import from; shared says that the
+    copies share memory until they change it."""
     gc.disable()
+    own_arenas = gather_arenas()
     free_children()
     find_packages(home)
     prepare_charts()
@@ -47,8 +49,37 @@ def prepare(imports, home):
         with contextlib.suppress(AttributeError):  # it is not the same in every release
             manager._get_font.cache_clear()  # they keep files open, which a session does not inherit
     os.chdir("/")
-    settle_heap()
+    settle_process()
+    settle_heap(shared)
+    set_arenas(own_arenas)
     return shell, versions, font_list
+
+
+class Arenas(ctypes.Structure):
+    """Where Python's own allocator has its memory from: PyObjectArenaAllocator."""
+
+    _fields_ = [("context", ctypes.c_void_p), ("allocate", ctypes.c_void_p), ("free", ctypes.c_void_p)]
+
+
+def gather_arenas():
+    """Have the C library's heap hold all objects: in one piece, and not between a hundred
+    libraries, they are on huge pages, of which fork copies hundreds of times fewer entries.
+    Return what to set when they are made, None if this cannot be."""
+    libc = ctypes.CDLL(None)
+    if not hasattr(libc, "aligned_alloc") or not getattr(sys, "_is_gil_enabled", lambda: True)():
+        return None
+    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
+    libc.free(libc.malloc(4 << 20))  # one that was freed shows it that a mapping for each is too much
+    own = Arenas()
+    ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(own))
+    # the context comes first, as the alignment does: that of Python's pools. Nothing is freed.
+    set_arenas(Arenas(16 << 10, *(ctypes.cast(f, ctypes.c_void_p) for f in (libc.aligned_alloc, libc.getpid))))
+    return own
+
+
+def set_arenas(arenas):
+    if arenas:
+        ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(arenas))
 
 
 def find_packages(home):
@@ -80,16 +111,30 @@ def prepare_charts():
         matplotlib.use(f"module://{figures.__name__}")
 
 
-def settle_heap():
-    """Make what there is as little changed by the copies as can be. Nothing that frees
-    memory may come after this."""
+def settle_process():
+    """Be to the code of a session what its process is, as far as that is the same for all."""
+    for number in range(1, signal.NSIG):
+        with contextlib.suppress(OSError, ValueError):
+            if signal.getsignal(number) not in (signal.SIG_DFL, None):
+                signal.signal(number, signal.SIG_DFL)
+    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # what a Python program starts with
+    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    signal.pthread_sigmask(signal.SIG_SETMASK, ())
+    os.environ.update(HOME="/tmp", USER="sandbox", LOGNAME="sandbox", PWD=DATA, TMPDIR="/tmp")
+    sys.argv[:] = [""]
+
+
+def settle_heap(shared):
+    """Make what there is as little changed by the copies as can be, where they share it;
+    else keep it small. Nothing that frees memory may come after this."""
     gc.collect()
-    if sys.version_info[:2] in IMMORTAL and getattr(sys, "_is_gil_enabled", lambda: True)():
+    if shared and sys.version_info[:2] in IMMORTAL and getattr(sys, "_is_gil_enabled", lambda: True)():
         make_immortal()
     if kernel.give_back:
         kernel.give_back(0)
-    fill_pools()
-    fill_heap()
+    if shared:
+        fill_pools()
+        fill_heap()
     gc.freeze()
 
 
@@ -154,16 +199,18 @@ def read_font_cache():
     return None
 
 
-def start_afresh(font_list):
+def write_font_cache(font_list):
+    """Put the font list where child interpreters look for it."""
+    if font_list:
+        name, content = font_list
+        os.makedirs("/tmp/.matplotlib", exist_ok=True)
+        with open(f"/tmp/.matplotlib/{name}", "wb") as f:
+            f.write(content)
+
+
+def start_afresh():
     """Replace every piece of state that sessions must not share, though they come from
     one process."""
-    for number in range(1, signal.NSIG):
-        with contextlib.suppress(OSError, ValueError):
-            if signal.getsignal(number) not in (signal.SIG_DFL, None):
-                signal.signal(number, signal.SIG_DFL)
-    signal.signal(signal.SIGPIPE, signal.SIG_IGN)  # what a Python program starts with
-    signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    signal.pthread_sigmask(signal.SIG_SETMASK, ())
     random.seed()
     if ssl := sys.modules.get("ssl"):
         ssl.RAND_add(os.urandom(48), 48.0)
@@ -174,13 +221,6 @@ def start_afresh(font_list):
     if uuid := sys.modules.get("uuid"):
         uuid._node = random.getrandbits(48) | 1 << 40  # the multicast bit marks a random node
         uuid._last_timestamp = None
-    os.environ.update(HOME="/tmp", USER="sandbox", LOGNAME="sandbox", PWD=DATA, TMPDIR="/tmp")
-    if font_list:
-        name, content = font_list
-        os.makedirs("/tmp/.matplotlib", exist_ok=True)
-        with open(f"/tmp/.matplotlib/{name}", "wb") as f:
-            f.write(content)
-    sys.argv[:] = [""]
     sys.path.insert(0, "")
     gc.enable()
     gc.set_threshold(10000, 50, 50)

@@ -22,7 +22,7 @@ from understudy_agent import frames, jail, kernel, linux, template  # noqa: E402
 
 def prepare(config):
     """Become what sessions are forked from; return what the server reports."""
-    shell, versions, fonts = template.prepare(config["imports"], HOME)
+    shell, versions, fonts = template.prepare(config["imports"], HOME, shared=True)
     config["shell"], config["fonts"] = shell, fonts
     config["seccomp"] = base64.b64decode(config["seccomp"])
     config["landlock"] = linux.landlock_abi() if config["landlock"] else 0
@@ -62,7 +62,8 @@ def run_session(config, request, fds, groups):
         linux.close_from(4)
         channel = frames.Channel(socket.socket(fileno=3))
         report = isolate(config, request)
-        template.start_afresh(config["fonts"])
+        template.start_afresh()
+        template.write_font_cache(config["fonts"])
         shell = config["shell"]
         config.clear()
         kernel.serve(channel, shell, report)
