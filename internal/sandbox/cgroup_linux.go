@@ -23,7 +23,6 @@ import (
 type cgroups struct {
 	kind    string            // groupsV2, groupsV1 or groupsNone
 	parents map[string]string // controller to the folder of the server's group; for v2 the one key ""
-	held    []string          // controllers that bound all sessions together
 }
 
 // groupPrefix names the groups of servers; the process id and a number of the
@@ -267,19 +266,23 @@ func (g *cgroups) limitTotal() {
 		return
 	}
 	memory := int64(info.Totalram) * int64(info.Unit) / 10 * 8
-	g.held = g.set(g.parents, memory, 0, hostCPU())
-	g.allowBurst(hostCPU())
+	g.set(g.parents, memory, 0, hostCPU())
+	g.allowBurst()
 }
 
-// allowBurst lets all sessions together use processors that they have left idle: many that
-// start at once are not held up. Kernels before 5.14 do not know it.
-func (g *cgroups) allowBurst(cpu float64) {
+// burst is the processor time that all sessions together may save up: with it they have all
+// processors for a quarter of a second.
+func burst() string { return quota(min(reservedCPU*250_000/period, hostCPU())) }
+
+// allowBurst lets all sessions together use what they have left idle: many that start at
+// once are not held up. Kernels before 5.14 do not know it.
+func (g *cgroups) allowBurst() {
 	dir, file := g.parents["cpu"], "cpu.cfs_burst_us"
 	if g.kind == groupsV2 {
 		dir, file = g.parents[""], "cpu.max.burst"
 	}
 	if dir != "" {
-		_ = os.WriteFile(filepath.Join(dir, file), []byte(quota(cpu)), 0o644)
+		_ = os.WriteFile(filepath.Join(dir, file), []byte(burst()), 0o644)
 	}
 }
 

@@ -7,6 +7,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -29,6 +30,9 @@ func fakeTree(t *testing.T, files map[string]string) string {
 	}
 	return root
 }
+
+// wantBurst lets sessions have the half processor that is the server's for a quarter of a second.
+var wantBurst = strconv.Itoa(int(min(0.5*250_000, hostCPU()*100_000)))
 
 func TestCgroupVersion2(t *testing.T) {
 	t.Parallel()
@@ -55,8 +59,8 @@ func TestCgroupVersion2(t *testing.T) {
 			t.Errorf("%s: got %q, %v, want %q", file, b, err, want)
 		}
 	}
-	if got := readWords(filepath.Join(g.parents[""], "cpu.max.burst")); !slices.Equal(got, []string{quota(hostCPU())}) {
-		t.Errorf("cpu.max.burst of all sessions: got %v, want %s", got, quota(hostCPU()))
+	if got := readWords(filepath.Join(g.parents[""], "cpu.max.burst")); !slices.Equal(got, []string{wantBurst}) {
+		t.Errorf("cpu.max.burst of all sessions: got %v, want %s", got, wantBurst)
 	}
 	if s.outOfMemory() {
 		t.Error("out of memory before anything happened")
@@ -90,13 +94,40 @@ func TestCgroupVersion1(t *testing.T) {
 	if diff := cmp.Diff([]string{"memory", "cpu", "pids"}, s.held); diff != "" {
 		t.Errorf("held (-want +got):\n%s", diff)
 	}
-	for file, want := range map[string]string{"cpu.cfs_quota_us": quota(hostCPU()), "cpu.cfs_burst_us": quota(hostCPU())} {
+	for file, want := range map[string]string{"cpu.cfs_quota_us": quota(hostCPU()), "cpu.cfs_burst_us": wantBurst} {
 		if got := readWords(filepath.Join(g.parents["cpu"], file)); !slices.Equal(got, []string{want}) {
 			t.Errorf("%s of all sessions: got %v, want %s", file, got, want)
 		}
 	}
 	if want := filepath.Join(root, "memory/a"); filepath.Dir(filepath.Dir(s.dirs["memory"])) != want {
 		t.Errorf("the group %s is not below the server's own %s", s.dirs["memory"], want)
+	}
+}
+
+func TestSettle(t *testing.T) {
+	t.Parallel()
+	root := fakeTree(t, map[string]string{"self": "0::/\n", "cgroup.controllers": "cpu memory pids\n"})
+	d := &jailDriver{maker: maker{ownKernel: true}, cgroups: openCgroups(root, filepath.Join(root, "self"))}
+	limits := Limits{Memory: 1 << 30, Processes: 10, CPU: 0.5}
+	group, err := d.cgroups.create(1, d.maker.startBounds(limits))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if group.holds("cpu") {
+		t.Error("a session of gVisor's starts with a quota")
+	}
+	s := &session{driver: d, group: group, limits: limits}
+	if err := s.settle(); err != nil || !group.holds("cpu") {
+		t.Errorf("got %v, and held %v", err, group.held)
+	}
+	if got := readWords(filepath.Join(group.dirs[""], "cpu.max")); !slices.Equal(got, []string{"50000", "100000"}) {
+		t.Errorf("cpu.max: got %v", got)
+	}
+	if err := os.RemoveAll(group.dirs[""]); err != nil {
+		t.Fatal(err)
+	}
+	if err := s.settle(); err == nil {
+		t.Error("no limit could be written, and the session is used")
 	}
 }
 

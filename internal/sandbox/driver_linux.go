@@ -418,8 +418,10 @@ func (s *session) settle() error {
 		return nil
 	}
 	held := s.driver.cgroups.set(s.group.dirs, b.Memory, b.Processes, b.CPU)
-	if slices.Contains(s.driver.cgroups.held, "cpu") && !slices.Contains(held, "cpu") {
-		return errFixed
+	for _, controller := range append(slices.Clone(s.group.held), s.driver.base.Controllers...) { // what the report promises
+		if !slices.Contains(held, controller) {
+			return fmt.Errorf("sandbox: the control group of a session does not take its limit: %s", controller)
+		}
 	}
 	s.group.held = held
 	return nil

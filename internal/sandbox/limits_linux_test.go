@@ -171,14 +171,14 @@ func TestSessionLimitsAfterTheStart(t *testing.T) {
 	m.mu.Lock()
 	s := m.sessions[key].link.process.(*session)
 	m.mu.Unlock()
-	if !s.group.holds("cpu") {
+	if s.group == nil || (s.group.kind == groupsV1 && s.group.dirs["cpu"] == "") {
 		t.Skip("SKIPPED: no control group of a session's holds processors here")
 	}
 	file := s.group.dirs["cpu"] + "/cpu.cfs_quota_us"
 	if s.group.kind == groupsV2 {
 		file = s.group.dirs[""] + "/cpu.max"
 	}
-	want := strconv.Itoa(int(min(m.config.Limits.CPU, hostCPU()) * 100_000))
+	want := strconv.Itoa(int(min(m.config.Limits.CPU, hostCPU()) * period))
 	if got := readWords(file); len(got) == 0 || got[0] != want {
 		t.Errorf("got %v, want a quota of %s", got, want)
 	}

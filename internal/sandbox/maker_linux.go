@@ -94,7 +94,7 @@ func (m maker) prepare(c Config, filter []byte) map[string]any {
 	limits["NPROC"] = int64(most.Processes) + 1 // each copy lowers it: see greeting
 	return map[string]any{
 		"runsc": "/opt/runsc", "platform": "systrap", "image_size": 1 << 30, "uid": first,
-		"tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "memory": most.Memory, "cpu_quota": int(most.CPU * 100_000), "rlimits": limits,
+		"tmp": l.TmpBytes, "shm": l.TmpBytes / 2, "memory": most.Memory, "cpu_quota": int(most.CPU * period), "rlimits": limits,
 		"guest": map[string]any{"imports": m.imports, "seccomp": encoded},
 	}
 }

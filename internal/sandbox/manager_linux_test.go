@@ -74,6 +74,16 @@ func TestCells(t *testing.T) {
 	}
 }
 
+func TestHistoryBegins(t *testing.T) {
+	t.Parallel()
+	m, key := shared(t)
+	needPackages(t, m, "IPython")
+	const code = "_i, _ii, _iii, get_ipython().execution_count"
+	if got, want := run(t, m, key, code).Text(), "('', '', '', 2)\n"; got != want {
+		t.Errorf("the first cell: got %q, want %q", got, want)
+	}
+}
+
 func TestIPython(t *testing.T) {
 	t.Parallel()
 	m, key := shared(t)

@@ -18,13 +18,11 @@ def main():
     channel = take_channel()
     try:
         config = receive(channel)
-        report = {"landlock": 0, "seccomp": False, "proc": "gvisor"}
-        shell, versions, _ = template.prepare(config["imports"], HOME, shared=False)
+        shell, versions = template.prepare(config["imports"], HOME, shared=False)[:2]
         linux.close_from(4)
         linux.prctl(linux.PR_SET_DUMPABLE, 0)
         if config["seccomp"]:
             linux.install_seccomp(base64.b64decode(config["seccomp"]))
-            report["seccomp"] = True
         del config
         channel.send(frames.READY, 0, {"ready": True, "python": ".".join(map(str, sys.version_info[:3])),
                                        "packages": versions, "shell": shell.name})
@@ -32,6 +30,7 @@ def main():
             resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
         template.start_afresh()
         enter_data()
+        report = {"landlock": 0, "seccomp": linux.has_seccomp(), "proc": "gvisor"}
         kernel.serve(channel, shell, report)
         os._exit(0)
     except BaseException:

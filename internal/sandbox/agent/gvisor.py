@@ -112,9 +112,11 @@ def restore(config, request, fds, groups):
     jail.mount_data(request["volume"], SHARED)
     for name, value in request["rlimits"].items():
         resource.setrlimit(getattr(resource, "RLIMIT_" + name), (value, value))
-    os.dup2(os.open("/dev/null", os.O_RDONLY), WIDE)
+    wide = []
+    with contextlib.suppress(OSError):  # more than this process may have
+        wide.append(os.dup2(os.open("/dev/null", os.O_RDONLY), WIDE))
     session = runsc(config, "restore", f"--bundle={BUNDLE}", f"--image-path={IMAGE}", NAME,
-                    stdin=fds[0], stdout=fds[1], stderr=fds[1], pass_fds=[WIDE])
+                    stdin=fds[0], stdout=fds[1], stderr=fds[1], pass_fds=wide)
     os.dup2(fds[2], 3, inheritable=False)
     linux.close_from(4)
     pass_interrupts(config, socket.socket(fileno=3), session.pid)

@@ -26,12 +26,9 @@ class Compiler(CachingCompiler):
 
     _parsed = None, None  # code and its tree, good for one use: whoever gets the tree may change it
 
-    def get_code_name(self, raw_code, transformed_code, number):
-        return f"<ipython-input-{number}-{hash(transformed_code):x}>"
-
     def cache(self, transformed_code, number=0, raw_code=None):
         name = self.get_code_name(raw_code, transformed_code, number)
-        return name if name in self._filename_map else super().cache(transformed_code, number, raw_code)
+        return name if name in self._filename_map and name in linecache.cache else super().cache(transformed_code, number, raw_code)
 
     def parse(self, code, number):
         """Return the tree of code, which is about to become the cell of this number, and keep it
@@ -196,6 +193,8 @@ class Shell(InteractiveShell):
         """Forget the cells of the warm-up."""
         self.reset(new_session=True)
         self.execution_count = 1
+        history = self.history_manager
+        history._i = history._ii = history._iii = history._i00 = ""
         for name in ("last_type", "last_value", "last_traceback", "last_exc"):
             if hasattr(sys, name):
                 delattr(sys, name)

@@ -37,6 +37,7 @@ ATTR_NOEXEC = 0x8
 
 PR_SET_PDEATHSIG = 1
 PR_SET_DUMPABLE = 4
+PR_GET_SECCOMP = 21
 PR_SET_SECCOMP = 22
 PR_CAPBSET_DROP = 24
 PR_SET_NO_NEW_PRIVS = 38
@@ -194,6 +195,11 @@ def install_seccomp(program):
     fprog = _Program(len(program) // 8, ctypes.cast(buffer, ctypes.c_void_p))
     _check(libc.prctl(PR_SET_SECCOMP, ctypes.c_ulong(SECCOMP_MODE_FILTER), ctypes.byref(fprog),
                       ctypes.c_ulong(0), ctypes.c_ulong(0)), "seccomp")
+
+
+def has_seccomp():
+    """Say whether a filter is in force."""
+    return prctl(PR_GET_SECCOMP) == SECCOMP_MODE_FILTER
 
 
 # Landlock access rights, by the ABI that introduced them.

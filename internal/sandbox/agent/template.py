@@ -4,6 +4,7 @@ what each copy must replace."""
 import contextlib
 import ctypes
 import gc
+import importlib.util
 import os
 import random
 import signal
@@ -22,14 +23,15 @@ COMMON = ("base64 csv collections dataclasses datetime decimal fractions functoo
 
 
 def prepare(imports, home, shared):
-    """Import everything, run what first cells run, and settle the heap. Return the shell,
+    """Import everything, run what first cells run, and settle the process and its heap. Return the shell,
     the versions of the packages, and the font list for child interpreters. home is the
     folder of the calling script, which sessions do not import from; shared says that the
     copies share memory until they change it."""
     gc.disable()
-    own_arenas = gather_arenas()
     free_children()
     find_packages(home)
+    if shared and importlib.util.find_spec("pandas"):
+        gather_arenas()
     prepare_charts()
     values.install()
     for name in COMMON:
@@ -51,35 +53,20 @@ def prepare(imports, home, shared):
     os.chdir("/")
     settle_process()
     settle_heap(shared)
-    set_arenas(own_arenas)
     return shell, versions, font_list
 
 
-class Arenas(ctypes.Structure):
-    """Where Python's own allocator has its memory from: PyObjectArenaAllocator."""
-
-    _fields_ = [("context", ctypes.c_void_p), ("allocate", ctypes.c_void_p), ("free", ctypes.c_void_p)]
+PINNED = []  # an object in each arena that gather_arenas made
 
 
-def gather_arenas():
-    """Have the C library's heap hold all objects: in one piece, and not between a hundred
-    libraries, they are on huge pages, of which fork copies hundreds of times fewer entries.
-    Return what to set when they are made, None if this cannot be."""
-    libc = ctypes.CDLL(None)
-    if not hasattr(libc, "aligned_alloc") or not getattr(sys, "_is_gil_enabled", lambda: True)():
-        return None
-    libc.malloc.restype, libc.malloc.argtypes, libc.free.argtypes = ctypes.c_void_p, [ctypes.c_size_t], [ctypes.c_void_p]
-    libc.free(libc.malloc(4 << 20))  # one that was freed shows it that a mapping for each is too much
-    own = Arenas()
-    ctypes.pythonapi.PyObject_GetArenaAllocator(ctypes.byref(own))
-    # the context comes first, as the alignment does: that of Python's pools. Nothing is freed.
-    set_arenas(Arenas(16 << 10, *(ctypes.cast(f, ctypes.c_void_p) for f in (libc.aligned_alloc, libc.getpid))))
-    return own
-
-
-def set_arenas(arenas):
-    if arenas:
-        ctypes.pythonapi.PyObject_SetArenaAllocator(ctypes.byref(arenas))
+def gather_arenas(count=80, size=1 << 20):
+    """Have Python make the arenas that the imports fill, one beside the other. Made by and by
+    they lie between a hundred libraries, where no huge page fits, and a fork copies twice as
+    many entries. Python gives back an arena without objects, so that each keeps some."""
+    blocks = [None] * (count * size // 512)
+    for i in range(len(blocks)):
+        blocks[i] = bytes(479)  # with its header as much as Python takes from an arena at once
+    PINNED.extend(blocks[::1000])
 
 
 def find_packages(home):
@@ -112,7 +99,7 @@ def prepare_charts():
 
 
 def settle_process():
-    """Be to the code of a session what its process is, as far as that is the same for all."""
+    """Set what is the same for the code of all sessions: signals, environment, arguments."""
     for number in range(1, signal.NSIG):
         with contextlib.suppress(OSError, ValueError):
             if signal.getsignal(number) not in (signal.SIG_DFL, None):
