@@ -27,6 +27,7 @@ class Compiler(CachingCompiler):
     _parsed = None, None  # code and its tree, good for one use: whoever gets the tree may change it
 
     def cache(self, transformed_code, number=0, raw_code=None):
+        """Name the code; parse has done the rest, if it is the same."""
         name = self.get_code_name(raw_code, transformed_code, number)
         return name if name in self._filename_map and name in linecache.cache else super().cache(transformed_code, number, raw_code)
 
