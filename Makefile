@@ -43,7 +43,7 @@ fuzz:
 
 # runsc builds gVisor, for --sandbox gvisor, into $(DATA).
 runsc:
-	cd tools/gvisor && CGO_ENABLED=0 go build -trimpath -o $(abspath $(DATA))/bin/runsc gvisor.dev/gvisor/runsc
+	cd tools/gvisor && CGO_ENABLED=0 go run ./build $(abspath $(DATA))/bin/runsc
 
 bench: build
 	$(BIN) setup --data $(DATA)

@@ -318,7 +318,9 @@ func TestGVisorDies(t *testing.T) {
 	for name, want := range map[string]string{"runsc-sandbox": "False kept\n", "runsc-gofer": "True kept\n"} {
 		run(t, m, name, "x = 1\nopen('f', 'w').write('kept')")
 		s := m.sessions[name].link.process.(*session)
-		killDescendant(t, hostPID(s.pidfd), name)
+		if err := syscall.Kill(descendantNamed(t, hostPID(s.pidfd), name), syscall.SIGKILL); err != nil {
+			t.Fatal(err)
+		}
 		if name == "runsc-sandbox" {
 			<-s.exited()
 		}
@@ -329,20 +331,40 @@ func TestGVisorDies(t *testing.T) {
 	}
 }
 
-// killDescendant kills the process below pid whose command line begins with name.
-func killDescendant(t *testing.T, pid int, name string) {
+// descendantNamed returns the process below pid whose command line begins with name.
+func descendantNamed(t *testing.T, pid int, name string) int {
 	t.Helper()
 	for _, p := range descendants(pid) {
 		line, _ := os.ReadFile(filepath.Join("/proc", strconv.Itoa(p), "cmdline"))
-		if !bytes.HasPrefix(line, []byte(name)) {
-			continue
+		if bytes.HasPrefix(line, []byte(name)) {
+			return p
 		}
-		if err := syscall.Kill(p, syscall.SIGKILL); err != nil {
-			t.Fatal(err)
-		}
-		return
 	}
 	t.Fatalf("found no %s", name)
+	return 0
+}
+
+// TestGVisorRelease starts a session from a folder that is laid out as gVisor's releases
+// are: the kernel is a program of its own, beside what the link leads to.
+func TestGVisorRelease(t *testing.T) {
+	t.Parallel()
+	if !onGVisor() {
+		t.Skip("about gVisor")
+	}
+	dir := t.TempDir()
+	built, link, kernel := filepath.Join(dir, "release/runsc"), filepath.Join(dir, "runsc"), filepath.Join(dir, "release/gvisor-bin/gvisor_sentry")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(kernel), 0o755), os.Symlink(built, link)); err != nil {
+		t.Fatal(err)
+	}
+	copyExecutable(t, os.Getenv(testRunsc), built)
+	copyExecutable(t, os.Getenv(testRunsc), kernel)
+	m := newManager(t, func(c *Config) { c.Runsc = link })
+	run(t, m, "k", "x = 1")
+	s := m.sessions["k"].link.process.(*session)
+	got, err := os.Readlink(filepath.Join("/proc", strconv.Itoa(descendantNamed(t, hostPID(s.pidfd), "runsc-sandbox")), "exe"))
+	if want := filepath.Base(kernel); err != nil || filepath.Base(got) != want {
+		t.Errorf("the kernel is %q, %v, want %q", got, err, want)
+	}
 }
 
 // TestCheckpointIsDamaged takes away the description of what gVisor's sessions are

@@ -34,6 +34,7 @@ ETC_WRITTEN = {
 }
 # What an interpreter needs of its prefix. There may be more in it: ~/.local is a prefix, too.
 PYTHON = ("bin", "include", "lib", "lib64", "ssl")
+GVISOR_BIN = "gvisor-bin"
 DEVICES = ("null", "zero", "full", "random", "urandom")
 READ_ONLY = linux.ATTR_RDONLY | linux.ATTR_NOSUID | linux.ATTR_NODEV
 
@@ -101,9 +102,7 @@ def build_root(config):
     if config["packages"]:
         expose(root, config["packages"], "/opt/packages")
     if config["runsc"]:
-        with open(f"{root}/opt/runsc", "wb"):
-            pass
-        linux.bind(config["runsc"], f"{root}/opt/runsc", READ_ONLY)
+        expose_gvisor(root, config["runsc"])
     # A procfs of a new PID namespace may be mounted only where a complete one is in view already.
     linux.mount("/proc", f"{root}/proc", None, linux.MS_BIND | linux.MS_REC)
     linux.mount_setattr(root, linux.ATTR_RDONLY | linux.ATTR_NOSUID | linux.ATTR_NODEV, recursive=False)
@@ -113,6 +112,19 @@ def build_root(config):
 def expose(root, source, target):
     os.makedirs(root + target, exist_ok=True)
     linux.bind(source, root + target, READ_ONLY)
+
+
+def expose_gvisor(root, program):
+    """Make runsc reachable in the jail, and beside it the folder of programs that it
+    starts, where there is one: gVisor's releases have it, `make runsc` needs none."""
+    with open(f"{root}/opt/runsc", "wb"):
+        pass
+    linux.bind(program, f"{root}/opt/runsc", READ_ONLY)
+    for path in (program, os.path.realpath(program)):
+        folder = os.path.join(os.path.dirname(path), GVISOR_BIN)
+        if os.path.isdir(folder):
+            expose(root, folder, f"/opt/{GVISOR_BIN}")
+            break
 
 
 def expose_python(root):
