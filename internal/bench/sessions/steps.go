@@ -34,7 +34,7 @@ type bench struct {
 	plan    plan
 	columns []*column
 	report  *report
-	began   time.Time
+	began   time.Time // of the first step
 	until   time.Time // when the step should be over: after that a loop ends with its first round
 }
 
@@ -81,7 +81,7 @@ var gaps = []struct {
 // starts makes batches of sessions, on demand and from the pool.
 func (b *bench) starts(ctx context.Context) error {
 	for i, gap := range gaps {
-		b.share(0.1 + 0.12*float64(i+1))
+		b.share(0.15 * float64(i+1))
 		err := b.turns(ctx, "sessions, "+gap.name, b.plan.rounds, func(c *column) error {
 			if gap.pause > 0 && !c.managed() {
 				return nil // nothing there depends on it
