@@ -34,7 +34,7 @@
 //
 // gVisor is the other maker: agent/gvisor.py takes a checkpoint of an interpreter
 // that has imported the same (agent/guest.py), and restores a copy for each session,
-// in 0.3 s and 120 MB. A session then talks to gVisor's kernel, and only that to the
+// in 0.25 s and 120 MB. A session then talks to gVisor's kernel, and only that to the
 // host's, from namespaces like those of the zygote's sessions.
 //
 // # What is in force
