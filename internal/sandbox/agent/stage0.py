@@ -120,11 +120,9 @@ def expose_gvisor(root, program):
     with open(f"{root}/opt/runsc", "wb"):
         pass
     linux.bind(program, f"{root}/opt/runsc", READ_ONLY)
-    for path in (program, os.path.realpath(program)):
-        folder = os.path.join(os.path.dirname(path), GVISOR_BIN)
-        if os.path.isdir(folder):
-            expose(root, folder, f"/opt/{GVISOR_BIN}")
-            break
+    folder = os.path.join(os.path.dirname(os.path.realpath(program)), GVISOR_BIN)
+    if os.path.isdir(folder):
+        expose(root, folder, f"/opt/{GVISOR_BIN}")
 
 
 def expose_python(root):
