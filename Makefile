@@ -43,6 +43,7 @@ fuzz:
 
 # runsc builds gVisor, for --sandbox gvisor, into $(DATA).
 runsc:
+	@echo "building gVisor into $(DATA)/bin/runsc; the first time takes minutes"
 	cd tools/gvisor && CGO_ENABLED=0 go run ./build $(abspath $(DATA))/bin/runsc
 
 bench: build
